@@ -1,0 +1,210 @@
+"""The problem: what is asked for, and of what. Frozen, whole slots, no clock.
+
+Time is counted in slots from an origin that only the caller knows (slot 0). All
+intervals are half open ``[start, end)``. A slot may be negative: what has begun before the
+origin. Ids are opaque strings, unique within their kind.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+Interval = tuple[int, int]
+
+
+class Kind(StrEnum):
+    """How a resource is occupied."""
+
+    UNARY = "unary"  # one stay at a time
+    POOLED = "pooled"  # stays share `capacity` units
+    BATCH = "batch"  # one run at a time; loads of one recipe share start and end
+    EVENT = "event"  # dated occurrences, each with its own capacity
+
+
+class StayRule(StrEnum):
+    """How a stay meets closed hours."""
+
+    INSIDE = "inside"  # the whole stay within one stretch of opening hours
+    ENDS = "ends"  # first and last slot within opening hours, the middle may run through
+    WORKING = "working"  # the clock stops when closed; the resource stays held
+
+
+@dataclass(frozen=True, slots=True)
+class Changeover:
+    """Slots needed between a stay of family `before` and the next of family `after`."""
+
+    before: str
+    after: str
+    slots: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Conditions under which loads may share a run of one batch resource.
+
+    Wafer size and contamination class are part of the recipe's identity: two loads share a
+    run exactly when they name the same recipe.
+    """
+
+    id: str
+    resource: str
+    capacity: int  # units of load in one run
+    min_load: int = 1  # a run lighter than this does not pay; 1 for none
+    family: str | None = None  # set-up family, for changeover between runs
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One dated run of an event resource: a shuttle, a class."""
+
+    id: str
+    resource: str
+    start: int
+    end: int
+    capacity: int  # in the resource's unit
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Something that can be occupied.
+
+    `open` are its opening hours up to `Problem.calendar_end`: sorted, disjoint, not
+    touching. `outages` are subtracted from them for INSIDE and WORKING stays, and no stay
+    of any rule may overlap an outage. Event resources ignore `open`.
+    """
+
+    id: str
+    kind: Kind
+    capacity: int = 1  # units at once; 1 for unary; unused for batch and event
+    open: tuple[Interval, ...] = ()
+    outages: tuple[Interval, ...] = ()
+    site: int = 0  # index into Problem.travel
+    platform: str = ""  # for decomposition and for reports; no rule reads it
+    changeovers: tuple[Changeover, ...] = ()  # unary and batch; a pair not named costs 0
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A pooled or unary resource held beside the main one, for the same stay."""
+
+    resource: str
+    quantity: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """One way to serve a step.
+
+    `duration` is the processing time in slots. Under INSIDE and ENDS the stay lasts just
+    that; under WORKING it lasts until that many open slots have passed. On an event
+    resource the stay is the occurrence and `duration` is ignored.
+    """
+
+    resource: str
+    duration: int
+    quantity: int = 1  # units of the pool, of the run's load, or of the occurrence
+    recipe: str | None = None  # required on a batch resource, forbidden elsewhere
+    family: str | None = None  # set-up family on a unary resource (a batch takes its recipe's)
+    stay: StayRule = StayRule.INSIDE
+    also: tuple[Use, ...] = ()  # further resources, held for the same stay; opening hours
+    # of these are not asked for, their outages and capacity are
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of a job. The stay lies whole within one of `windows`."""
+
+    id: str
+    alternatives: tuple[Alternative, ...]
+    windows: tuple[Interval, ...]  # sorted, disjoint; the job's release and deadline bind too
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """Elapsed slots from the end of step `before` to the start of step `after`.
+
+    Steps are named by index in `Job.steps`, `before < after`. Travel time between the two
+    sites is added to `least`, never to `most`.
+    """
+
+    before: int
+    after: int
+    least: int = 0
+    most: int | None = None  # a queue-time limit; None for none
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """One step on one resource at one time. The heart of a plan."""
+
+    job: str
+    step: int  # index in Job.steps
+    alternative: int  # index in Step.alternatives
+    start: int
+    end: int
+    occurrence: str | None = None  # on event resources
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An order, as the solver sees it: placed whole or not at all."""
+
+    id: str
+    organisation: str
+    value: int  # gained when placed; at least 0
+    steps: tuple[Step, ...]
+    lags: tuple[Lag, ...] = ()
+    submitted: int = 0  # rank of submission; first come first served goes by it
+    priority: int = 0  # higher is served earlier by the dispatch rules
+    release: int = 0  # no step starts earlier
+    due: int | None = None  # every slot that the last end exceeds it costs `late_cost`
+    late_cost: int = 0  # late_cost * (deadline - due) must not exceed value
+    deadline: int | None = None  # no step ends later; None: bounded by calendar_end alone
+    mandatory: bool = False  # an order already placed: it may move, but is never dropped
+    previous: tuple[Placement, ...] = ()  # where it stands in the plan in force
+    move_cost: int = 0  # once, if any placement differs from `previous`
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """An occupation that the plan must accept as it is: a booking in force, a running lot.
+
+    A load may join a fixed batch run that has room, whose recipe it shares, exactly when
+    `joinable`.
+    """
+
+    resource: str
+    start: int
+    end: int
+    quantity: int = 1
+    recipe: str | None = None
+    occurrence: str | None = None
+    family: str | None = None
+    joinable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything that one solve reads."""
+
+    horizon: int  # slots; no step starts at or after it; a stay may run past it
+    calendar_end: int  # slots; every interval ends here at the latest; >= horizon
+    resources: tuple[Resource, ...]
+    jobs: tuple[Job, ...]
+    recipes: tuple[Recipe, ...] = ()
+    occurrences: tuple[Occurrence, ...] = ()
+    stays: tuple[Stay, ...] = ()
+    travel: tuple[tuple[int, ...], ...] = ((0,),)  # slots from site to site, square
+    earliest: int = 0  # the end of the freeze: no new placement starts before it
+
+    def resource_by_id(self) -> Mapping[str, Resource]:
+        """Return the resources by id."""
+        return {r.id: r for r in self.resources}
+
+    def recipe_by_id(self) -> Mapping[str, Recipe]:
+        """Return the recipes by id."""
+        return {r.id: r for r in self.recipes}
+
+    def job_by_id(self) -> Mapping[str, Job]:
+        """Return the jobs by id."""
+        return {j.id: j for j in self.jobs}
