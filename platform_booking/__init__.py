@@ -1,0 +1,1 @@
+"""Booking and nightly scheduling of public semiconductor platforms."""
