@@ -11,9 +11,7 @@ class Cause(StrEnum):
 
     NO_ALTERNATIVE = "no_alternative"  # a step has no resource that could ever serve it
     NO_START = "no_start"  # a step alone finds no start: hours, outages, window, deadline
-    ROUTE_TOO_LONG = (
-        "route_too_long"  # each step fits alone, the route with its lags does not
-    )
+    ROUTE_TOO_LONG = "route_too_long"  # each step fits alone, the whole route does not
     FULL = "full"  # it would fit an empty park; what is placed or booked is in the way
 
 

@@ -18,7 +18,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """A solve is named by (problem, seed, waves); the rest changes only how fast it comes."""
+    """A solve is named by (problem, seed, waves); the rest only how fast it comes."""
 
     seed: int = 1
     waves: int | None = None  # None: as many as `seconds` allow; the number is reported

@@ -104,9 +104,7 @@ class Alternative:
     duration: int
     quantity: int = 1  # units of the pool, of the run's load, or of the occurrence
     recipe: str | None = None  # required on a batch resource, forbidden elsewhere
-    family: str | None = (
-        None  # set-up family on a unary resource (a batch takes its recipe's)
-    )
+    family: str | None = None  # set-up family, unary only (a batch: its recipe's)
     stay: StayRule = StayRule.INSIDE
     also: tuple[Use, ...] = ()  # further resources, held for the same stay; opening hours
     # of these are not asked for, their outages and capacity are
@@ -118,9 +116,7 @@ class Step:
 
     id: str
     alternatives: tuple[Alternative, ...]
-    windows: tuple[
-        Interval, ...
-    ]  # sorted, disjoint; the job's release and deadline bind too
+    windows: tuple[Interval, ...]  # sorted, disjoint; release and deadline bind too
 
 
 @dataclass(frozen=True, slots=True)
