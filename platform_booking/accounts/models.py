@@ -1,0 +1,158 @@
+"""Who may use the platforms."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from platform_booking.db import Model, PublicId, enum_column
+
+
+class OrganisationState(StrEnum):
+    """Where an organisation's registration stands."""
+
+    APPLIED = "applied"
+    APPROVED = "approved"
+    REFUSED = "refused"
+    SUSPENDED = "suspended"
+
+
+class Role(StrEnum):
+    """What a member may do. A member may hold several."""
+
+    ENGINEER = "engineer"
+    ORGANISATION_ADMIN = "organisation_admin"
+    OPERATOR = "operator"  # of the platform named in MemberRole.platform_id
+    PARK_ADMIN = "park_admin"
+
+
+class Organisation(PublicId, Model):
+    """A firm or institute that asks for time."""
+
+    __tablename__ = "organisation"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name_zh: Mapped[str] = mapped_column(unique=True)
+    name_en: Mapped[str] = mapped_column(default="")
+    registration_no: Mapped[str] = mapped_column(unique=True)  # unified social credit code
+    size: Mapped[str] = mapped_column(default="SME-small")
+    priority_class: Mapped[str] = mapped_column(default="SME")
+    state: Mapped[OrganisationState] = mapped_column(
+        enum_column(OrganisationState), default=OrganisationState.APPLIED
+    )
+    contract_ref: Mapped[str] = mapped_column(default="")  # "" for none on file
+    nda_ref: Mapped[str] = mapped_column(default="")
+    share_weight: Mapped[int] = mapped_column(default=1)
+    applied_at: Mapped[datetime]
+    decided_at: Mapped[datetime | None]
+    decided_by: Mapped[int | None]  # a member; the migration ties it
+    demo: Mapped[bool] = mapped_column(default=False)
+
+
+class Member(PublicId, Model):
+    """A person who signs in. Operators and park staff belong to no organisation."""
+
+    __tablename__ = "member"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organisation_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("organisation.id"), index=True
+    )
+    email: Mapped[str] = mapped_column(unique=True)  # lower case
+    name: Mapped[str]
+    password_hash: Mapped[str | None]  # argon2id; None until the first one is chosen
+    locale: Mapped[str] = mapped_column(default="zh_Hans_CN")
+    active: Mapped[bool] = mapped_column(default=True)
+    session_epoch: Mapped[int] = mapped_column(default=1)  # raised to end every session
+    created_at: Mapped[datetime]
+
+
+class MemberRole(Model):
+    """A role that a member holds, of one platform where the role needs one."""
+
+    __tablename__ = "member_role"
+    __table_args__ = (
+        sa.UniqueConstraint(
+            "member_id", "role", "platform_id", postgresql_nulls_not_distinct=True
+        ),
+        sa.CheckConstraint(
+            "(role = 'operator') = (platform_id IS NOT NULL)", name="operator_has_platform"
+        ),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(sa.ForeignKey("member.id"), index=True)
+    role: Mapped[Role] = mapped_column(enum_column(Role))
+    # Platforms belong to the catalogue, above this package: no foreign key from here.
+    platform_id: Mapped[int | None]
+
+
+class Project(PublicId, Model):
+    """What an organisation's orders and bookings are for. Secret from everybody else."""
+
+    __tablename__ = "project"
+    __table_args__ = (sa.UniqueConstraint("organisation_id", "code"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    organisation_id: Mapped[int] = mapped_column(sa.ForeignKey("organisation.id"))
+    code: Mapped[str]
+    name: Mapped[str]
+    active: Mapped[bool] = mapped_column(default=True)
+
+
+class OneTimeToken(Model):
+    """A secret good for one act: the first administrator, an invitation, a demo sign-in."""
+
+    __tablename__ = "one_time_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    purpose: Mapped[str]  # "bootstrap" | "demo_sign_in" | "invitation"
+    token_hash: Mapped[str] = mapped_column(unique=True)  # SHA-256, hex
+    member_id: Mapped[int | None] = mapped_column(sa.ForeignKey("member.id"))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class SignInAttempt(Model):
+    """A failed sign-in, kept to throttle the next ones across all web workers."""
+
+    __tablename__ = "sign_in_attempt"
+    __table_args__ = (sa.Index(None, "key", "at"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    key: Mapped[str]  # SHA-256 of account and address
+    at: Mapped[datetime]
+
+
+class ApiToken(PublicId, Model):
+    """A secret with which a program acts for a member."""
+
+    __tablename__ = "api_token"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    member_id: Mapped[int] = mapped_column(sa.ForeignKey("member.id"), index=True)
+    name: Mapped[str]
+    prefix: Mapped[str]  # shown in lists, so that a token can be told from another
+    token_hash: Mapped[str] = mapped_column(unique=True)  # SHA-256, hex
+    scopes: Mapped[list[str]]  # "read", "write"
+    expires_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Model):
+    """The answer to a request, so that a retry gets the same and does nothing twice."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (sa.UniqueConstraint("member_id", "route", "key"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    member_id: Mapped[int] = mapped_column(sa.ForeignKey("member.id"))
+    route: Mapped[str]
+    key: Mapped[str]
+    body_hash: Mapped[str]
+    status: Mapped[int]
+    answer: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime] = mapped_column(index=True)

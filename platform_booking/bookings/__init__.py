@@ -1,0 +1,1 @@
+"""Bookings: resources held for a time. The guards of the schema keep them apart."""

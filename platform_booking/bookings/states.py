@@ -1,0 +1,64 @@
+"""The states of a booking, as a table."""
+
+from enum import StrEnum
+
+
+class BookingState(StrEnum):
+    """Where a booking stands."""
+
+    OFFERED = "offered"
+    REQUESTED = "requested"
+    CONFIRMED = "confirmed"
+    IN_USE = "in_use"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+    CANCELLED = "cancelled"
+    LATE_CANCELLED = "late_cancelled"
+    NO_SHOW = "no_show"
+    DISPLACED = "displaced"
+
+
+ACTIVE = frozenset(
+    {
+        BookingState.OFFERED,
+        BookingState.REQUESTED,
+        BookingState.CONFIRMED,
+        BookingState.IN_USE,
+    }
+)
+"""States that take up capacity."""
+
+MOVES: dict[BookingState, frozenset[BookingState]] = {
+    BookingState.OFFERED: frozenset(
+        {BookingState.REQUESTED, BookingState.CONFIRMED, BookingState.LAPSED}
+    ),
+    BookingState.REQUESTED: frozenset(
+        {
+            BookingState.CONFIRMED,
+            BookingState.DECLINED,
+            BookingState.LAPSED,
+            BookingState.CANCELLED,
+            BookingState.DISPLACED,
+        }
+    ),
+    BookingState.CONFIRMED: frozenset(
+        {
+            BookingState.IN_USE,
+            BookingState.COMPLETED,
+            BookingState.CANCELLED,
+            BookingState.LATE_CANCELLED,
+            BookingState.NO_SHOW,
+            BookingState.DISPLACED,
+        }
+    ),
+    BookingState.IN_USE: frozenset(
+        {BookingState.COMPLETED, BookingState.ABORTED, BookingState.DISPLACED}
+    ),
+}
+
+
+def may_move(before: BookingState, after: BookingState) -> bool:
+    """Tell whether a booking may go from one state to another."""
+    return after in MOVES.get(before, frozenset())

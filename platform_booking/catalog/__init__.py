@@ -1,0 +1,1 @@
+"""Platforms, resources, capabilities, calendars, outages, qualifications, routes."""

@@ -1,0 +1,114 @@
+"""Settings: one frozen object, read once from the environment, refused when wrong."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from zoneinfo import ZoneInfo, available_timezones
+
+from platform_booking.errors import Misconfigured
+
+_SECRET_BYTES = 32
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that an installation may choose. Times of day are in `timezone`."""
+
+    database_url: str  # pb_web: people's requests, under row-level security
+    secret_key: str  # signs sessions; at least 32 bytes
+    owner_database_url: str | None = None  # pb_owner: migrations only
+    job_database_url: str | None = None  # pb_job: scheduler and command line
+    timezone: str = "Asia/Shanghai"  # of the park
+    base_url: str = "http://127.0.0.1:8000"  # links in mails start with it
+    trusted_hosts: tuple[str, ...] = ()  # host names that requests may carry; () for any
+    secure_cookies: bool = True  # cookies only over https
+    demo: bool = False  # demo data: banner on every page, sign-in links allowed
+    night_at: str = "01:00"  # when the nightly allocation starts
+    night_seconds: int = 600  # how long it may search
+    night_workers: int = 2  # processes that search side by side
+    lease_seconds: int = 120  # a runner that is silent for so long is taken over
+    log_level: str = "INFO"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """Return the park's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+_PLAIN = {"database_url", "secret_key", "owner_database_url", "job_database_url"}
+
+
+def variable(setting: str) -> str:
+    """Return the environment variable that carries a setting."""
+    return setting.upper() if setting in _PLAIN else f"PB_{setting.upper()}"
+
+
+def read(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises
+    ------
+    Misconfigured
+        If any setting is missing or wrong; all of them are named.
+    """
+    faults: list[str] = []
+    values: dict[str, object] = {}
+    for field in fields(Settings):
+        name = variable(field.name)
+        text = environ.get(name)
+        if text is None:
+            if field.name in {"database_url", "secret_key"}:
+                faults.append(f"{name} is not set")
+            continue
+        try:
+            values[field.name] = _parsed(text, str(field.type))
+        except ValueError as fault:
+            faults.append(f"{name}: {fault}")
+    faults += _contradictions(values)
+    if faults:
+        raise Misconfigured("; ".join(faults))
+    return Settings(**values)  # type: ignore[arg-type]
+
+
+def _parsed(text: str, kind: str) -> object:
+    if kind == "bool":
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE:
+            return False
+        raise ValueError(f"{text!r} is neither yes nor no")
+    if kind == "int":
+        if not text.isdecimal() or int(text) < 1:
+            raise ValueError(f"{text!r} is not a whole number above 0")
+        return int(text)
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _contradictions(values: Mapping[str, object]) -> list[str]:
+    faults = []
+    secret = values.get("secret_key")
+    if isinstance(secret, str) and len(secret.encode()) < _SECRET_BYTES:
+        faults.append(
+            "SECRET_KEY is shorter than 32 bytes; make one with: "
+            'python -c "import secrets; print(secrets.token_urlsafe(48))"'
+        )
+    zone = values.get("timezone")
+    if zone is not None and zone not in available_timezones():
+        faults.append(f"PB_TIMEZONE: {zone!r} is not a time zone, such as Asia/Shanghai")
+    for key in ("database_url", "owner_database_url", "job_database_url"):
+        url = values.get(key)
+        if url is not None and not str(url).startswith(
+            ("postgresql://", "postgresql+psycopg://")
+        ):
+            faults.append(
+                f"{variable(key)} must start with postgresql:// (nothing else works)"
+            )
+    clock = str(values.get("night_at", "01:00"))
+    hour, _, minute = clock.partition(":")
+    if not (
+        hour.isdecimal() and minute.isdecimal() and int(hour) < 24 and int(minute) < 60
+    ):
+        faults.append(f"PB_NIGHT_AT: {clock!r} is not a time of day, such as 01:00")
+    return faults

@@ -1,0 +1,198 @@
+"""The database: one declarative base, one place that commits, one door for identities.
+
+Who reads is told to PostgreSQL at the start of each transaction (`app.member`,
+`app.organisation`, `app.platforms`, `app.park`), and row-level security does the rest. The
+scheduler and the command line speak as `pb_job`, which sees every row.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from flask_sqlalchemy.session import Session as FlaskSession
+from sqlalchemy import event
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+
+_OPEN = "transaction_open"
+
+
+class UtcDateTime(sa.TypeDecorator[datetime]):
+    """An instant. Aware values only; comes back in UTC."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        """Refuse naive values: an instant without a zone is a guess."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("naive datetime; give it a time zone")
+        return value
+
+    def process_result_value(
+        self, value: datetime | None, dialect: sa.Dialect
+    ) -> datetime | None:
+        """Return the instant in UTC, whatever the connection's zone."""
+        return None if value is None else value.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Ancestor of every table."""
+
+    registry = registry(
+        type_annotation_map={
+            datetime: UtcDateTime,
+            date: sa.Date,
+            dict[str, Any]: JSONB,
+            list[Any]: JSONB,
+            list[int]: ARRAY(sa.Integer),
+            list[str]: ARRAY(sa.Text),
+            str: sa.Text,
+            bytes: sa.LargeBinary,
+        },
+        metadata=sa.MetaData(
+            naming_convention={
+                "ix": "ix_%(column_0_N_label)s",
+                "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+                "ck": "ck_%(table_name)s_%(constraint_name)s",
+                "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+                "pk": "pk_%(table_name)s",
+            }
+        ),
+    )
+
+
+def enum_column(kind: type[Enum]) -> sa.Enum:
+    """Return a column type that stores a string enum by value, checked by the database."""
+    return sa.Enum(
+        kind,
+        native_enum=False,
+        create_constraint=True,
+        name=kind.__name__.lower(),
+        values_callable=lambda members: [m.value for m in members],
+        length=24,
+    )
+
+
+class PublicId:
+    """A table whose rows are known outside by a random id."""
+
+    public_id: Mapped[UUID] = mapped_column(unique=True, default=uuid4)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """For whom the database answers: what row-level security is told."""
+
+    member_id: int | None = None
+    organisation_id: int | None = None
+    platform_ids: tuple[int, ...] = ()  # platforms that the member operates
+    park: bool = False  # park administrators see everything
+    job: bool = False  # the scheduler and the command line, as pb_job
+
+
+NOBODY = Identity()
+JOB = Identity(job=True)
+_identity: ContextVar[Identity] = ContextVar("identity", default=NOBODY)
+
+
+def current_identity() -> Identity:
+    """Return for whom the database answers now."""
+    return _identity.get()
+
+
+def assume(identity: Identity) -> None:
+    """Let the database answer for `identity` from now on: at the start of each request."""
+    db.session.remove()
+    _identity.set(identity)
+
+
+@contextmanager
+def acting_as(identity: Identity) -> Iterator[None]:
+    """Let the database answer for `identity` within the block."""
+    token = _identity.set(identity)
+    db.session.remove()  # a transaction begun for somebody else must not be read on
+    try:
+        yield
+    finally:
+        db.session.remove()
+        _identity.reset(token)
+
+
+class _Session(FlaskSession):
+    """A session that connects as pb_job for jobs, and as pb_web for people."""
+
+    def get_bind(self, *args: Any, **kwargs: Any) -> Any:
+        if _identity.get().job:
+            return db.engines["job"]
+        return super().get_bind(*args, **kwargs)
+
+
+db = SQLAlchemy(
+    model_class=Base,
+    session_options={"class_": _Session, "expire_on_commit": False},
+)
+if TYPE_CHECKING:
+    Model = Base
+else:
+    Model = db.Model
+
+
+@event.listens_for(_Session, "after_begin")
+def _tell_identity(
+    _session: Session, _transaction: object, connection: sa.Connection
+) -> None:
+    identity = _identity.get()
+    if identity.job:
+        return
+    connection.execute(
+        sa.text(
+            "SELECT set_config('app.member', :member, true),"
+            " set_config('app.organisation', :organisation, true),"
+            " set_config('app.platforms', :platforms, true),"
+            " set_config('app.park', :park, true)"
+        ),
+        {
+            "member": str(identity.member_id or ""),
+            "organisation": str(identity.organisation_id or ""),
+            "platforms": "{" + ",".join(map(str, identity.platform_ids)) + "}",
+            "park": "yes" if identity.park else "no",
+        },
+    )
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Run one unit of work: commit at the end of the block, roll back if it raises.
+
+    Raises
+    ------
+    RuntimeError
+        If one is already open in this context; pass the session instead.
+    """
+    session = cast("Session", db.session())
+    if session.info.get(_OPEN):
+        raise RuntimeError("transaction() does not nest; pass the session instead")
+    session.info[_OPEN] = True
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info[_OPEN] = False
+
+
+def release_connection() -> None:
+    """End a read without keeping its connection, before something slow."""
+    db.session().rollback()

@@ -1,0 +1,114 @@
+"""What can go wrong in the service. HTTP knows these four families and no more.
+
+BookingError
+├── NotFound     no such thing, or none that the asker may see (404)
+├── Forbidden    the asker may not do this (403)
+├── Refused      a rule is broken; every violation is listed (422)
+│   ├── RulesBroken
+│   └── IllegalMove    the thing is not in a state that allows this
+└── Conflict     somebody else was faster, or holds what is needed (409)
+    ├── CapacityTaken
+    ├── StaleVersion
+    ├── NightRunning
+    └── Fenced
+Misconfigured    a setting is missing or wrong; the service does not start
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule. `where` is a field's path in what was sent, "" for the whole."""
+
+    rule: str  # machine-readable, e.g. "window_too_short"
+    message: str  # what is wrong and what to do about it, in the reader's language
+    where: str = ""
+
+
+class BookingError(Exception):
+    """Root of everything that the service raises on purpose."""
+
+    code = "error"
+
+    def details(self) -> dict[str, object]:
+        """Return what the answer carries beside its title, ready for JSON."""
+        return {}
+
+
+class NotFound(BookingError):
+    """There is no such thing, or none that the asker may see."""
+
+    code = "not_found"
+
+
+class Forbidden(BookingError):
+    """The asker may not do this."""
+
+    code = "forbidden"
+
+
+class Refused(BookingError):
+    """What was asked breaks a rule."""
+
+    code = "refused"
+
+
+class RulesBroken(Refused):
+    """One or more rules are broken; all of them are listed."""
+
+    code = "rules_broken"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(v.message for v in violations))
+        self.violations = tuple(violations)
+
+    def details(self) -> dict[str, object]:
+        """Return every violation with its field."""
+        return {
+            "violations": [
+                {"rule": v.rule, "message": v.message, "where": v.where}
+                for v in self.violations
+            ]
+        }
+
+
+class IllegalMove(Refused):
+    """The thing is not in a state that allows this act."""
+
+    code = "illegal_move"
+
+
+class Conflict(BookingError):
+    """Somebody else was faster, or holds what is needed."""
+
+    code = "conflict"
+
+
+class CapacityTaken(Conflict):
+    """The resource has no room left in that time."""
+
+    code = "capacity_taken"
+
+
+class StaleVersion(Conflict):
+    """The thing has changed since it was read."""
+
+    code = "stale_version"
+
+
+class NightRunning(Conflict):
+    """The allocation of that night is already running."""
+
+    code = "night_running"
+
+
+class Fenced(Conflict):
+    """Another runner has taken this work over."""
+
+    code = "fenced"
+
+
+class Misconfigured(Exception):
+    """A setting is missing or wrong; the message says which and how to mend it."""

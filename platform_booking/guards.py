@@ -1,0 +1,89 @@
+"""The guards of the schema: named here, made by migrations, asked for at every start.
+
+The service refuses to start without them, and readiness asks again: an installation whose
+trigger was dropped by hand must not take one more booking.
+"""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+TRIGGERS = {
+    "booking": "booking_guard",
+    "resource": "resource_guard",
+    "occurrence": "occurrence_guard",
+    "recipe": "recipe_guard",
+}
+FUNCTIONS = (
+    "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard", "peak_use", "busy",
+    "sign_in_candidate", "member_standing", "token_standing", "redeem_token",
+    "apply_for_registration",
+)  # fmt: skip
+WALLED = (
+    "organisation", "member", "member_role", "member_qualification", "project", "api_token",
+    "idempotency_key", "one_time_token", "notice", "booking", "orders", "step", "step_lag",
+    "step_booking", "plan", "night", "placement", "left_out", "approval", "publication_part",
+    "job_request", "job_run", "audit_entry", "resource", "outage", "occurrence",
+)  # fmt: skip
+REVISION = "0003"
+"""The schema that this code is written for; `migrations/.current-head` says the same."""
+
+_MEND = "run: flask --app wsgi db upgrade"
+
+
+def missing(connection: sa.Connection) -> Iterator[str]:
+    """Yield a sentence for every guard that is not in force, with what mends it."""
+    revision = _revision(connection)
+    if revision != REVISION:
+        yield f"the schema is at {revision or 'nothing'}, not at {REVISION}; {_MEND}"
+    armed = set(
+        connection.execute(
+            sa.text(
+                "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'A'"
+            )
+        ).tuples()
+    )
+    for table, trigger in TRIGGERS.items():
+        if (table, trigger) not in armed:
+            yield f"trigger {trigger} on {table} is missing or switched off; {_MEND}"
+    if not connection.scalar(
+        sa.text(
+            "SELECT count(*) FROM pg_constraint"
+            " WHERE conname = 'booking_no_overlap' AND contype = 'x'"
+        )
+    ):
+        yield f"constraint booking_no_overlap on booking is missing; {_MEND}"
+    owned = set(
+        connection.scalars(
+            sa.text(
+                "SELECT p.proname FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner"
+                " WHERE r.rolname = 'pb_guard' AND p.prosecdef"
+            )
+        )
+    )
+    for function in FUNCTIONS:
+        if function not in owned:
+            yield f"function {function} is missing or does not belong to pb_guard; {_MEND}"
+    walled = set(
+        connection.scalars(sa.text("SELECT relname FROM pg_class WHERE relrowsecurity"))
+    )
+    for table in WALLED:
+        if table not in walled:
+            yield f"row-level security of {table} is off; {_MEND}"
+    role = connection.execute(
+        sa.text(
+            "SELECT rolname, rolsuper OR rolbypassrls AS above FROM pg_roles"
+            " WHERE rolname = current_user"
+        )
+    ).one()
+    if role.above:
+        yield (
+            f"DATABASE_URL signs in as {role.rolname}, which stands above row-level security;"
+            " give it pb_web's"
+        )
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    if not connection.scalar(sa.text("SELECT to_regclass('alembic_version') IS NOT NULL")):
+        return None
+    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))

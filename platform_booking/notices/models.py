@@ -1,0 +1,26 @@
+"""The outbox. A row is written in the transaction of what it tells."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from platform_booking.db import Model, PublicId
+
+
+class Notice(PublicId, Model):
+    """Something that the people of one organisation, or one member, should know."""
+
+    __tablename__ = "notice"
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    kind: Mapped[str]  # "order.placed", "order.left_out", "plan.waiting"
+    organisation_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("organisation.id"), index=True
+    )
+    member_id: Mapped[int | None] = mapped_column(sa.ForeignKey("member.id"), index=True)
+    payload: Mapped[dict[str, Any]]  # facts for the text; names no other organisation
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    seen_at: Mapped[datetime | None]
+    sent_at: Mapped[datetime | None]  # delivered outside the page

@@ -1,0 +1,1 @@
+"""Orders: what organisations ask for, and their steps."""

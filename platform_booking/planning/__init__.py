@@ -1,0 +1,1 @@
+"""The night and the morning: snapshot, allocation, review, approval, publication."""
