@@ -1,0 +1,17 @@
+"""How gunicorn serves the application. Every name here is a setting of gunicorn."""
+
+import os
+
+bind = os.environ.get("PB_BIND", f"127.0.0.1:{os.environ.get('PORT', '8000')}")
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = 8
+timeout = 60  # seconds without a sign of life
+graceful_timeout = 10
+keepalive = 5
+max_requests = 20_000  # a slow leak ends with its worker
+max_requests_jitter = 2_000
+accesslog = None  # structured logging says more, without query strings
+errorlog = "-"
+# The socket lies in the home folder, where a second service of the same user would take it.
+control_socket_disable = True

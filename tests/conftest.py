@@ -1,0 +1,118 @@
+"""What every test may ask for.
+
+``database``
+    Addresses of a database of the test's own, with the migrated schema and nothing in it.
+    It is a committed one: row-level security, locks and other processes see what they
+    would see in production. Cloned from a template, it costs some 50 ms.
+``app``
+    The application on that database, its context pushed; nobody is signed in.
+``client``
+    Its test client.
+``live_url``
+    Address of a gunicorn that serves that database in processes of its own.
+
+Rows come from `tests/factories.py`, whose builders write as `pb_job`, which sees all rows.
+One PostgreSQL runs per pytest process; `TEST_DATABASE_URL`, a superuser's address, names
+another one to use instead. Nothing is skipped: a missing component is a failure.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from platform_booking.app import create_app
+from platform_booking.db import NOBODY, assume, db
+from platform_booking.embedded import EmbeddedPostgres, Urls
+from tests.cluster import Cluster, settings_for
+from tests.service import Service
+
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "deadlock_timeout": "200ms",
+}
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """One PostgreSQL with the roles, for the whole run."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        with Cluster.on_server(given) as there:
+            yield there
+        return
+    home = Path(tempfile.mkdtemp(prefix="pb-test-"))
+    home.chmod(0o711)  # the server's unprivileged user must pass through
+    try:
+        with (
+            EmbeddedPostgres(home, server_settings=FAST) as server,
+            Cluster(server.urls) as own,
+        ):
+            yield own
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture
+def database(cluster: Cluster) -> Iterator[Urls]:
+    """Make an empty, migrated database for this test alone."""
+    with cluster.fresh_database() as urls:
+        yield urls
+
+
+@pytest.fixture
+def app(database: Urls) -> Iterator[Flask]:
+    """Make the application on the test's database; nobody is signed in."""
+    app = create_app(settings_for(database))
+    app.testing = True
+    with app.app_context():
+        yield app
+        assume(NOBODY)
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Make a client that talks to the application without a network."""
+    return app.test_client()
+
+
+@pytest.fixture
+def live_url(database: Urls) -> Iterator[str]:
+    """Serve the test's database with gunicorn, as in production; give the address."""
+    with Service(database) as service:
+        yield service.url
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if report.outcome == "skipped" and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = (
+            f"A skipped test proves nothing, so it counts as failed: {report.longrepr}"
+        )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Iterator[None]:
+    """Let no skipped test count as passed."""
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Iterator[None]:
+    """Let no skipped module count as passed."""
+    report = yield
+    _refuse_skip(report)
+    return report
