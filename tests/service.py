@@ -35,7 +35,7 @@ class Service:
 
     def __init__(self, urls: Urls, *, workers: int = 1, **changed: str) -> None:
         self._environment = environment(urls, WEB_CONCURRENCY=str(workers), **changed)
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
