@@ -1,0 +1,236 @@
+"""Lanes: what is occupied on one resource, by kind.
+
+A lane answers with masks (`solver.calendars`): from which slots a stay of some length would
+find room. Stays are put and taken away again; a lane knows no windows and no opening hours.
+"""
+
+from bisect import insort
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from solver.calendars import erode, span
+from solver.problem import Occurrence, Recipe, Resource, Stay
+
+FamilyStay = tuple[int, int, str]  # start, end, set-up family ("" for none)
+
+
+class UnaryLane:
+    """One stay at a time, with changeover between neighbours of different family."""
+
+    def __init__(self, resource: Resource, clear: int) -> None:
+        self.costs = {(c.before, c.after): c.slots for c in resource.changeovers if c.slots}
+        self.stays: list[FamilyStay] = []
+        self._clear = clear
+        self._free = clear
+        self._known: dict[tuple[int, str], int] = {}
+
+    def room(self, length: int, family: str = "") -> int:
+        """Return the starts from which a stay finds the lane free, changeovers included."""
+        key = (length, family if self.costs else "")
+        mask = self._known.get(key)
+        if mask is None:
+            mask = self._known[key] = erode(self._free & self._reachable(family), length)
+        return mask
+
+    def put(self, start: int, end: int, family: str = "") -> None:
+        """Occupy ``[start, end)``."""
+        self._free &= ~span(start, end)
+        if self.costs:
+            insort(self.stays, (start, end, family))
+        self._known.clear()
+
+    def take(self, start: int, end: int, family: str = "") -> None:
+        """Give back what `put` occupied; nothing else may lie there."""
+        self._free |= span(start, end) & self._clear
+        if self.costs:
+            self.stays.remove((start, end, family))
+        self._known.clear()
+
+    def well_spaced(self) -> bool:
+        """Tell whether all neighbours stand a changeover apart.
+
+        It can fail only after a stay between two others was taken away.
+        """
+        return all(
+            b[0] - a[1] >= self.costs.get((a[2], b[2]), 0)
+            for a, b in zip(self.stays, self.stays[1:], strict=False)
+        )
+
+    def _reachable(self, family: str) -> int:
+        """Return the slots of all gaps, less the changeovers to both neighbours."""
+        if not self.costs or not self.stays:
+            return -1
+        mask = 0
+        opens = 0
+        for start, end, other in self.stays:
+            mask |= span(opens, start - self.costs.get((family, other), 0))
+            opens = end + self.costs.get((other, family), 0)
+        return mask | (-1 << max(opens, 0))
+
+
+class PooledLane:
+    """Stays share the capacity. What is used is kept as binary digits, a mask a digit."""
+
+    def __init__(self, resource: Resource, clear: int) -> None:
+        self.capacity = resource.capacity
+        self.digits: list[int] = []
+        self._clear = clear
+        self._known: dict[tuple[int, int], int] = {}
+
+    def room(self, length: int, quantity: int) -> int:
+        """Return the starts from which `quantity` units are free throughout the stay."""
+        mask = self._known.get((length, quantity))
+        if mask is None:
+            mask = erode(self._at_most(self.capacity - quantity), length)
+            self._known[length, quantity] = mask
+        return mask
+
+    def put(self, start: int, end: int, quantity: int) -> None:
+        """Use `quantity` units more throughout ``[start, end)``."""
+        where, carry, digit = span(start, end), 0, 0
+        while quantity >> digit or carry:
+            if digit == len(self.digits):
+                self.digits.append(0)
+            old, more = self.digits[digit], where if quantity >> digit & 1 else 0
+            self.digits[digit] = old ^ more ^ carry
+            carry = (old & more) | (old & carry) | (more & carry)
+            digit += 1
+        self._known.clear()
+
+    def take(self, start: int, end: int, quantity: int) -> None:
+        """Give `quantity` units back throughout ``[start, end)``."""
+        where, borrow, digit = span(start, end), 0, 0
+        while quantity >> digit or borrow:
+            old, less = self.digits[digit], where if quantity >> digit & 1 else 0
+            self.digits[digit] = old ^ less ^ borrow
+            borrow = (~old & (less | borrow)) | (less & borrow)
+            digit += 1
+        self._known.clear()
+
+    def used(self, slot: int) -> int:
+        """Return the units in use in one slot."""
+        return sum((mask >> slot & 1) << digit for digit, mask in enumerate(self.digits))
+
+    def _at_most(self, limit: int) -> int:
+        """Return the slots, outside outages, in which at most `limit` units are used."""
+        if limit < 0:
+            return 0
+        if limit >> len(self.digits):
+            return self._clear
+        more, same = 0, self._clear
+        for digit in reversed(range(len(self.digits))):
+            if limit >> digit & 1:
+                same &= self.digits[digit]
+            else:
+                more |= same & self.digits[digit]
+                same &= ~self.digits[digit]
+        return self._clear & ~more
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a batch resource."""
+
+    start: int
+    end: int
+    recipe: str
+    load: int
+    fixed: bool  # a booking is among the loads: it stands even when all others leave
+    joinable: bool
+
+
+class BatchLane:
+    """One run at a time; loads of one recipe share it up to the recipe's capacity."""
+
+    def __init__(self, resource: Resource, clear: int, recipes: dict[str, Recipe]) -> None:
+        self.lane = UnaryLane(resource, clear)
+        self.runs: dict[int, Run] = {}  # by start
+        self._recipes = recipes
+
+    def family(self, recipe: str) -> str:
+        """Return the set-up family of a recipe, "" for none."""
+        return self._recipes[recipe].family or ""
+
+    def joins(self, length: int, recipe: str, quantity: int) -> int:
+        """Return the starts of the runs that a load may join."""
+        room = self._recipes[recipe].capacity - quantity
+        mask = 0
+        for run in self.runs.values():
+            fits = run.recipe == recipe and run.load <= room and run.joinable
+            if fits and run.start >= 0:
+                mask |= (run.end - run.start == length) << run.start
+        return mask
+
+    def room(self, length: int, recipe: str, quantity: int, *, thin: bool) -> int:
+        """Return the starts of a run of its own; `thin` waives the least load."""
+        known = self._recipes[recipe]
+        if quantity > known.capacity or (quantity < known.min_load and not thin):
+            return 0
+        return self.lane.room(length, known.family or "")
+
+    def put(self, start: int, end: int, recipe: str, quantity: int) -> None:
+        """Join the run that starts here, or begin one."""
+        run = self.runs.get(start)
+        if run is None:
+            self.lane.put(start, end, self.family(recipe))
+            run = Run(start, end, recipe, 0, fixed=False, joinable=True)
+        self.runs[start] = replace(run, load=run.load + quantity)
+
+    def take(self, start: int, end: int, recipe: str, quantity: int) -> None:
+        """Leave the run that starts here; the last load ends it."""
+        run = self.runs[start]
+        if run.load == quantity and not run.fixed:
+            del self.runs[start]
+            self.lane.take(start, end, self.family(recipe))
+        else:
+            self.runs[start] = replace(run, load=run.load - quantity)
+
+    def thin(self) -> Iterator[Run]:
+        """Yield the runs that are lighter than their recipe asks for."""
+        for run in self.runs.values():
+            if run.joinable and run.load < self._recipes[run.recipe].min_load:
+                yield run
+
+    def fix(self, stays: Sequence[Stay]) -> None:
+        """Accept the bookings of this resource as they are."""
+        together: dict[tuple[int, int, str | None], list[Stay]] = defaultdict(list)
+        for stay in stays:
+            together[stay.start, stay.end, stay.recipe].append(stay)
+        for (start, end, recipe), loads in together.items():
+            self.lane.put(
+                start, end, self.family(recipe) if recipe in self._recipes else ""
+            )
+            if recipe is not None and start not in self.runs:
+                load = sum(s.quantity for s in loads)
+                joinable = all(s.joinable for s in loads)
+                self.runs[start] = Run(
+                    start, end, recipe, load, fixed=True, joinable=joinable
+                )
+
+
+class EventLane:
+    """Dated occurrences, each with its own room."""
+
+    def __init__(self, occurrences: Sequence[Occurrence]) -> None:
+        self.occurrences = tuple(occurrences)
+        self.left = {o.id: o.capacity for o in self.occurrences}
+
+    def room(self, length: int, quantity: int) -> int:
+        """Return the starts of the occurrences of this length that have room."""
+        mask = 0
+        for o in self.occurrences:
+            if o.end - o.start == length and self.left[o.id] >= quantity and o.start >= 0:
+                mask |= 1 << o.start
+        return mask
+
+    def occurrence_at(self, start: int, length: int, quantity: int) -> str:
+        """Return the first occurrence with room that starts here and lasts so long."""
+        return next(
+            o.id
+            for o in self.occurrences
+            if o.start == start and o.end - start == length and self.left[o.id] >= quantity
+        )
+
+
+Lane = UnaryLane | PooledLane | BatchLane | EventLane

@@ -1,0 +1,26 @@
+"""What a plan is worth."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from solver.allocation import Allocation
+from solver.problem import Job, Placement, Problem
+
+
+def value_of(problem: Problem, plan: Allocation | Iterable[Placement]) -> int:
+    """Return the value of a plan: the sum over its jobs, whatever rules it may break.
+
+    Placements of jobs that the problem does not know count nothing.
+    """
+    placements = plan.placements if isinstance(plan, Allocation) else plan
+    by_job: dict[str, list[Placement]] = defaultdict(list)
+    for placement in placements:
+        by_job[placement.job].append(placement)
+    return sum(job_value(job, by_job[job.id]) for job in problem.jobs if job.id in by_job)
+
+
+def job_value(job: Job, placements: Sequence[Placement]) -> int:
+    """Return what one placed job is worth: its value, less lateness, less moving."""
+    late = max(0, max(p.end for p in placements) - job.due) if job.due is not None else 0
+    moved = bool(job.previous) and set(placements) != set(job.previous)
+    return job.value - job.late_cost * late - job.move_cost * moved
