@@ -530,7 +530,7 @@ def _is_postgres_on(pid: int, data: Path) -> bool:
             return False
         return os.fsencode(data) in command.split(b"\0")
     listing = subprocess.run(  # noqa: S603  # a number is all that varies
-        ["/bin/ps", "-o", "args=", "-p", str(pid)],
+        ["/bin/ps", "-ww", "-o", "args=", "-p", str(pid)],
         check=False,
         capture_output=True,
         text=True,
