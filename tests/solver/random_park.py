@@ -1,0 +1,156 @@
+"""Small random problems in which every rule of the solver can bind."""
+
+from random import Random
+
+from solver.problem import (
+    Alternative,
+    Changeover,
+    Interval,
+    Job,
+    Kind,
+    Lag,
+    Occurrence,
+    Problem,
+    Recipe,
+    Resource,
+    Stay,
+    StayRule,
+    Step,
+    Use,
+)
+
+HORIZON = 24
+CALENDAR_END = 30
+FAMILIES = ("red", "blue")
+
+
+def random_problem(rng: Random, *, jobs: int = 4, rules: bool = True) -> Problem:
+    """Return a problem with one resource of each kind and a second etcher.
+
+    With `rules` false it has no outages, fixed stays, changeovers, least loads or freeze.
+    """
+    resources = (
+        Resource(
+            "etcher",
+            Kind.UNARY,
+            open=_hours(rng),
+            outages=_outages(rng) if rules else (),
+            changeovers=_changeovers(rng) if rules else (),
+        ),
+        Resource("etcher-2", Kind.UNARY, open=_hours(rng), site=1),
+        Resource(
+            "seats",
+            Kind.POOLED,
+            capacity=3,
+            open=_hours(rng),
+            outages=_outages(rng) if rules else (),
+        ),
+        Resource(
+            "furnace",
+            Kind.BATCH,
+            open=_hours(rng),
+            changeovers=_changeovers(rng) if rules else (),
+        ),
+        Resource("class", Kind.EVENT, outages=_outages(rng) if rules else ()),
+    )
+    recipes = (
+        Recipe("dry", "furnace", 3, rng.choice((1, 2)) if rules else 1, "red"),
+        Recipe("wet", "furnace", 2, 1, "blue"),
+    )
+    first = rng.randrange(2, 12)
+    second = rng.randrange(12, 20)
+    occurrences = (
+        Occurrence("monday", "class", first, first + 3, 2),
+        Occurrence("friday", "class", second, second + 2, 1),
+    )
+    return Problem(
+        horizon=HORIZON,
+        calendar_end=CALENDAR_END,
+        resources=resources,
+        jobs=tuple(_job(rng, n) for n in range(jobs)),
+        recipes=recipes,
+        occurrences=occurrences,
+        stays=_stays(rng) if rules else (),
+        travel=((0, 2), (2, 0)),
+        earliest=rng.choice((0, 0, 2)) if rules else 0,
+    )
+
+
+def _hours(rng: Random) -> tuple[Interval, ...]:
+    if rng.random() < 0.3:
+        return ((0, CALENDAR_END),)
+    lunch = rng.randrange(8, 14)
+    return ((rng.randrange(0, 3), lunch), (lunch + rng.randrange(1, 4), CALENDAR_END))
+
+
+def _outages(rng: Random) -> tuple[Interval, ...]:
+    start = rng.randrange(CALENDAR_END)
+    return ((start, start + rng.randrange(1, 4)),) if rng.random() < 0.6 else ()
+
+
+def _changeovers(rng: Random) -> tuple[Changeover, ...]:
+    return (Changeover("red", "blue", rng.randrange(3)), Changeover("blue", "red", 1))
+
+
+def _stays(rng: Random) -> tuple[Stay, ...]:
+    start = rng.randrange(-2, 20)
+    run = rng.randrange(0, 20)
+    return (
+        Stay("etcher", start, start + 2, family=rng.choice((None, *FAMILIES))),
+        Stay("seats", start, start + 5, quantity=rng.randrange(1, 3)),
+        Stay("furnace", run, run + 3, recipe="dry", joinable=rng.random() < 0.6),
+        Stay("class", 0, 1, occurrence=rng.choice(("monday", "friday"))),
+    )
+
+
+def _job(rng: Random, number: int) -> Job:
+    steps = tuple(_step(rng, n) for n in range(rng.choice((1, 1, 2, 3))))
+    lags = tuple(
+        Lag(n, n + 1, rng.randrange(2), rng.choice((None, 4, 8)))
+        for n in range(len(steps) - 1)
+        if rng.random() < 0.8
+    )
+    deadline = rng.choice((None, None, rng.randrange(8, CALENDAR_END)))
+    due = rng.choice((None, rng.randrange(4, 20)))
+    value = rng.randrange(40, 200)
+    return Job(
+        f"job-{number}",
+        organisation="firm",
+        value=value,
+        steps=steps,
+        lags=lags,
+        submitted=number,
+        priority=rng.randrange(3),
+        release=rng.choice((0, 0, rng.randrange(6))),
+        due=due,
+        late_cost=rng.randrange(2) if due is not None else 0,
+        deadline=deadline,
+    )
+
+
+def _step(rng: Random, number: int) -> Step:
+    windows: tuple[Interval, ...] = ((0, CALENDAR_END),)
+    if rng.random() < 0.3:
+        cut = rng.randrange(8, 16)
+        windows = ((rng.randrange(4), cut), (cut + 2, CALENDAR_END))
+    alternatives = [_alternative(rng)]
+    if rng.random() < 0.4:
+        alternatives.append(_alternative(rng))
+    return Step(f"step-{number}", tuple(alternatives), windows)
+
+
+def _alternative(rng: Random) -> Alternative:
+    resource = rng.choice(("etcher", "etcher-2", "seats", "furnace", "furnace", "class"))
+    stay = rng.choice(tuple(StayRule))
+    beside = rng.choice(("seats", "etcher"))
+    also = (Use(beside),) if resource != beside and rng.random() < 0.2 else ()
+    if resource == "furnace":
+        recipe = rng.choice(("dry", "wet"))
+        return Alternative(resource, 3, rng.randrange(1, 3), recipe, stay=stay)
+    if resource == "class":
+        return Alternative(resource, 1, also=also)
+    if resource == "seats":
+        units = rng.randrange(1, 3)
+        return Alternative(resource, rng.randrange(1, 7), units, stay=stay, also=also)
+    family = rng.choice((None, *FAMILIES))
+    return Alternative(resource, rng.randrange(1, 6), family=family, stay=stay, also=also)
