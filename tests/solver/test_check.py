@@ -274,7 +274,7 @@ CASES = {
         [at(20, 30), at(34, 44, "b")],
     ),
     "loads share start and end": Case(
-        furnace(*two_jobs(LOAD, LIGHT)),
+        furnace(*two_jobs(OTHER_LOAD)),
         [at(20, 30), at(21, 31, "b")],
         "held at the same time",
         [at(20, 30), at(20, 30, "b")],
