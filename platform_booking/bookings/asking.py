@@ -1,0 +1,71 @@
+"""What is asked of bookings, as frozen values between the layers."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from platform_booking.bookings.models import Source
+from platform_booking.bookings.states import BookingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewBooking:
+    """A booking to be made, by the ids of the database. `[starts_at, ends_at)`."""
+
+    resource_id: int
+    organisation_id: int
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int = 1
+    source: Source = Source.PLAN
+    member_id: int | None = None
+    project_id: int | None = None
+    recipe_id: int | None = None  # required on a batch resource
+    occurrence_id: int | None = None  # required on an event resource
+    family: str | None = None
+    group_id: UUID | None = None  # booked together, all or none
+    state: BookingState = BookingState.CONFIRMED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relocation:
+    """A booking in force that goes to another time or resource.
+
+    `version` is the one that the mover has read: if the booking has changed since, nothing
+    moves.
+    """
+
+    booking_id: int
+    version: int
+    resource_id: int
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int = 1
+    recipe_id: int | None = None
+    occurrence_id: int | None = None
+    family: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedSlot:
+    """What a person asks for by picking a slot, by the ids known outside."""
+
+    resource_id: UUID
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int = 1
+    project_id: UUID | None = None
+    recipe_id: UUID | None = None
+    occurrence_id: UUID | None = None
+    wafer_mm: int | None = None
+    class_rank: int | None = None  # of the wafers; None where wafers play no part
+    flags: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedMove:
+    """Another time for a booking that a person has made."""
+
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int | None = None  # None: as before
