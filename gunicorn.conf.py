@@ -1,6 +1,8 @@
 """How gunicorn serves the application. Every name here is a setting of gunicorn."""
 
 import os
+import sys
+from typing import Any
 
 bind = os.environ.get("PB_BIND", f"127.0.0.1:{os.environ.get('PORT', '8000')}")
 worker_class = "gthread"
@@ -15,3 +17,15 @@ accesslog = None  # structured logging says more, without query strings
 errorlog = "-"
 # The socket lies in the home folder, where a second service of the same user would take it.
 control_socket_disable = True
+
+
+def on_starting(_server: Any) -> None:
+    """Refuse to start with wrong settings or without the guards, in one sentence each."""
+    # Imported here: gunicorn takes every name of this module for one of its settings.
+    from platform_booking import config, guards  # noqa: PLC0415
+    from platform_booking.errors import Misconfigured  # noqa: PLC0415
+
+    try:
+        guards.insist(config.read(os.environ).database_url)
+    except Misconfigured as refusal:
+        sys.exit(f"The service does not start: {refusal}")

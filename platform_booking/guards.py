@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
+from platform_booking.errors import Misconfigured
+
 TRIGGERS = {
     "booking": "booking_guard",
     "resource": "resource_guard",
@@ -15,15 +17,15 @@ TRIGGERS = {
     "recipe": "recipe_guard",
 }
 FUNCTIONS = (
-    "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard", "peak_use", "busy",
-    "sign_in_candidate", "member_standing", "token_standing", "redeem_token",
-    "apply_for_registration",
+    "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard",
+    "peak_use", "busy", "sign_in_candidate", "member_standing", "token_standing",
+    "redeem_token", "apply_for_registration",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",
     "idempotency_key", "one_time_token", "notice", "booking", "orders", "step", "step_lag",
-    "step_booking", "plan", "night", "placement", "left_out", "approval", "publication_part",
-    "job_request", "job_run", "audit_entry", "resource", "outage", "occurrence",
+    "step_booking", "plan", "night", "placement", "left_out", "approval",
+    "publication_part", "job_request", "job_run", "audit_entry", "resource", "outage", "occurrence",
 )  # fmt: skip
 REVISION = "0003"
 """The schema that this code is written for; `migrations/.current-head` says the same."""
@@ -36,13 +38,15 @@ def missing(connection: sa.Connection) -> Iterator[str]:
     revision = _revision(connection)
     if revision != REVISION:
         yield f"the schema is at {revision or 'nothing'}, not at {REVISION}; {_MEND}"
-    armed = set(
-        connection.execute(
+    armed = {
+        (table, trigger)
+        for table, trigger in connection.execute(
             sa.text(
-                "SELECT tgrelid::regclass::text, tgname FROM pg_trigger WHERE tgenabled = 'A'"
+                "SELECT tgrelid::regclass::text, tgname FROM pg_trigger"
+                " WHERE tgenabled = 'A'"
             )
-        ).tuples()
-    )
+        )
+    }
     for table, trigger in TRIGGERS.items():
         if (table, trigger) not in armed:
             yield f"trigger {trigger} on {table} is missing or switched off; {_MEND}"
@@ -78,12 +82,37 @@ def missing(connection: sa.Connection) -> Iterator[str]:
     ).one()
     if role.above:
         yield (
-            f"DATABASE_URL signs in as {role.rolname}, which stands above row-level security;"
-            " give it pb_web's"
+            f"DATABASE_URL signs in as {role.rolname}, which stands above row-level"
+            " security; give it pb_web's"
         )
 
 
 def _revision(connection: sa.Connection) -> str | None:
     if not connection.scalar(sa.text("SELECT to_regclass('alembic_version') IS NOT NULL")):
         return None
-    return connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    found: str | None = connection.scalar(
+        sa.text("SELECT version_num FROM alembic_version")
+    )
+    return found
+
+
+def insist(database_url: str) -> None:
+    """Refuse to go on without every guard: asked before the first request or job.
+
+    Raises
+    ------
+    Misconfigured
+        If the database does not answer, or if any guard is not in force; all are named.
+    """
+    engine = sa.create_engine(database_url, poolclass=sa.pool.NullPool)
+    try:
+        with engine.connect() as connection:
+            faults = list(missing(connection))
+    except sa.exc.OperationalError:
+        raise Misconfigured(
+            "the database does not answer: check DATABASE_URL, and that PostgreSQL runs"
+        ) from None
+    finally:
+        engine.dispose()
+    if faults:
+        raise Misconfigured("; ".join(faults))

@@ -53,7 +53,9 @@ def install() -> None:
         quiet = dict(os.environ)
         steps = ((sys.executable, "-m", "playwright", "install", "chromium"),)
     for step in steps:
-        if subprocess.run(step, env=quiet, stdout=subprocess.DEVNULL, check=False).returncode:
+        if subprocess.run(
+            step, env=quiet, stdout=subprocess.DEVNULL, check=False
+        ).returncode:
             sys.exit(f"{' '.join(step)} failed. {HOW_TO_MEND}")
 
 
