@@ -1,0 +1,1 @@
+"""File formats: problems and plans, to and from the outside world."""
