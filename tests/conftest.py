@@ -10,6 +10,9 @@
     Its test client.
 ``live_url``
     Address of a gunicorn that serves that database in processes of its own.
+``page``
+    A page of headless Chromium. The test fails when the page asked another machine for
+    anything, or broke its content security policy or a script.
 
 Rows come from `tests/factories.py`, whose builders write as `pb_job`, which sees all rows.
 One PostgreSQL runs per pytest process; `TEST_DATABASE_URL`, a superuser's address, names
@@ -21,6 +24,8 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
@@ -29,8 +34,12 @@ from flask.testing import FlaskClient
 from platform_booking.app import create_app
 from platform_booking.db import NOBODY, assume, db
 from platform_booking.embedded import EmbeddedPostgres, Urls
+from tests.browser import launched
 from tests.cluster import Cluster, settings_for
 from tests.service import Service
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 FAST = {
     "fsync": "off",
@@ -92,6 +101,41 @@ def live_url(database: Urls) -> Iterator[str]:
     """Serve the test's database with gunicorn, as in production; give the address."""
     with Service(database) as service:
         yield service.url
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Start one headless Chromium for the whole run."""
+    with launched() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: "Browser") -> Iterator["Page"]:
+    """Open a page that watches what it asks for and what goes wrong in it."""
+    faults: list[str] = []
+
+    def asked(url: str) -> None:
+        if urlsplit(url).hostname not in (None, "127.0.0.1"):
+            faults.append(f"asked another machine: {url}")
+
+    context = browser.new_context(locale="zh-CN", timezone_id="Asia/Shanghai")
+    page = context.new_page()
+    page.on("request", lambda request: asked(request.url))
+    page.on("pageerror", lambda error: faults.append(f"script: {error}"))
+    page.on(
+        "console",
+        lambda said: (
+            faults.append(f"console: {said.text}") if _is_policy(said.text) else None
+        ),
+    )
+    yield page
+    context.close()
+    assert faults == []
+
+
+def _is_policy(text: str) -> bool:
+    return "Content Security Policy" in text
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
