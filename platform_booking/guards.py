@@ -25,7 +25,8 @@ WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",
     "idempotency_key", "one_time_token", "notice", "booking", "orders", "step", "step_lag",
     "step_booking", "plan", "night", "placement", "left_out", "approval",
-    "publication_part", "job_request", "job_run", "audit_entry", "resource", "outage", "occurrence",
+    "publication_part", "job_request", "job_run", "audit_entry", "resource", "outage",
+    "occurrence",
 )  # fmt: skip
 REVISION = "0003"
 """The schema that this code is written for; `migrations/.current-head` says the same."""
