@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from solver.calendars import erode, span
+from solver.calendars import erode, first, span
 from solver.problem import Occurrence, Recipe, Resource, Stay
 
 FamilyStay = tuple[int, int, str]  # start, end, set-up family ("" for none)
@@ -19,7 +19,11 @@ class UnaryLane:
     """One stay at a time, with changeover between neighbours of different family."""
 
     def __init__(self, resource: Resource, clear: int) -> None:
-        self.costs = {(c.before, c.after): c.slots for c in resource.changeovers if c.slots}
+        self.costs = {
+            (c.before, c.after): c.slots
+            for c in resource.changeovers
+            if c.slots and c.before != c.after
+        }
         self.stays: list[FamilyStay] = []
         self._clear = clear
         self._free = clear
@@ -108,6 +112,18 @@ class PooledLane:
             digit += 1
         self._known.clear()
 
+    def profile(self, lo: int, hi: int) -> list[tuple[int, int, int]]:
+        """Return the stretches (start, end, units in use) that make up ``[lo, hi)``."""
+        changes = 0
+        for mask in self.digits:
+            changes |= mask ^ (mask << 1)
+        inside = (changes & span(lo + 1, hi)) >> lo
+        marks = [lo]
+        while inside:
+            marks.append(lo + first(inside))
+            inside &= inside - 1
+        return [(a, b, self.used(a)) for a, b in zip(marks, [*marks[1:], hi], strict=True)]
+
     def used(self, slot: int) -> int:
         """Return the units in use in one slot."""
         return sum((mask >> slot & 1) << digit for digit, mask in enumerate(self.digits))
@@ -146,15 +162,15 @@ class BatchLane:
     def __init__(self, resource: Resource, clear: int, recipes: dict[str, Recipe]) -> None:
         self.lane = UnaryLane(resource, clear)
         self.runs: dict[int, Run] = {}  # by start
-        self._recipes = recipes
+        self.recipes = recipes
 
     def family(self, recipe: str) -> str:
         """Return the set-up family of a recipe, "" for none."""
-        return self._recipes[recipe].family or ""
+        return self.recipes[recipe].family or ""
 
     def joins(self, length: int, recipe: str, quantity: int) -> int:
         """Return the starts of the runs that a load may join."""
-        room = self._recipes[recipe].capacity - quantity
+        room = self.recipes[recipe].capacity - quantity
         mask = 0
         for run in self.runs.values():
             fits = run.recipe == recipe and run.load <= room and run.joinable
@@ -164,7 +180,7 @@ class BatchLane:
 
     def room(self, length: int, recipe: str, quantity: int, *, thin: bool) -> int:
         """Return the starts of a run of its own; `thin` waives the least load."""
-        known = self._recipes[recipe]
+        known = self.recipes[recipe]
         if quantity > known.capacity or (quantity < known.min_load and not thin):
             return 0
         return self.lane.room(length, known.family or "")
@@ -189,7 +205,7 @@ class BatchLane:
     def thin(self) -> Iterator[Run]:
         """Yield the runs that are lighter than their recipe asks for."""
         for run in self.runs.values():
-            if run.joinable and run.load < self._recipes[run.recipe].min_load:
+            if run.joinable and run.load < self.recipes[run.recipe].min_load:
                 yield run
 
     def fix(self, stays: Sequence[Stay]) -> None:
@@ -198,9 +214,7 @@ class BatchLane:
         for stay in stays:
             together[stay.start, stay.end, stay.recipe].append(stay)
         for (start, end, recipe), loads in together.items():
-            self.lane.put(
-                start, end, self.family(recipe) if recipe in self._recipes else ""
-            )
+            self.lane.put(start, end, self.family(recipe) if recipe in self.recipes else "")
             if recipe is not None and start not in self.runs:
                 load = sum(s.quantity for s in loads)
                 joinable = all(s.joinable for s in loads)

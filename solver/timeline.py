@@ -34,6 +34,7 @@ class Choice:
     length: int  # slots
     starts: int  # mask of a run, stay or occurrence of its own
     joins: int  # mask of the batch runs that it could join
+    alone: int  # mask of what the calendar and windows allow, were the resource free
 
 
 class Timeline:
@@ -106,7 +107,7 @@ class Timeline:
         Returns
         -------
         list[Choice]
-            One for each possible length of the stay; empty when there is no start.
+            One for each length of the stay that calendar and windows allow.
         """
         problem = self.problem
         lo = max(within[0], job.release, problem.earliest, 0)
@@ -116,15 +117,29 @@ class Timeline:
         choices = []
         calendar = self.calendars[alternative.resource]
         for length, calm in calendar.shapes(alternative.stay, alternative.duration):
-            mask = calm & _range(step.windows, lo, min(hi, last - length + 1), length)
+            latest = min(hi, last - length + 1)
+            mask = _range(step.windows, lo, latest, length)
+            for kept in self._frozen(job, step, alternative):
+                if within[0] <= kept < min(within[1], latest):
+                    mask |= _range(step.windows, kept, kept + 1, length)
+            mask &= calm
             if not mask:
                 continue
             for use in alternative.also:
                 mask &= self._room(use.resource, length, quantity=use.quantity)
             own, joins = self._main_room(alternative, length, thin=thin)
-            if mask & (own | joins):
-                choices.append(Choice(length, mask & own, mask & joins))
+            if mask:
+                choices.append(Choice(length, mask & own, mask & joins, mask))
         return choices
+
+    def _frozen(self, job: Job, step: Step, alternative: Alternative) -> Iterator[int]:
+        """Yield where a step stands before the freeze ends; there it may stay."""
+        for p in job.previous:
+            if job.release <= p.start < self.problem.earliest and (
+                job.steps[p.step] is step
+                and step.alternatives[p.alternative] is alternative
+            ):
+                yield p.start
 
     def _room(self, resource: str, length: int, *, quantity: int) -> int:
         lane = self.lanes[resource]
@@ -213,6 +228,12 @@ class Timeline:
         self.placed[job.id] = tuple(placements)
         return True
 
+    def restore(self, job: Job, placements: Sequence[Placement]) -> None:
+        """Place a whole job without asking, as part of a plan known to be sound."""
+        for placement in placements:
+            self.put(job, placement)
+        self.placed[job.id] = tuple(placements)
+
     def drop(self, job: Job) -> tuple[Placement, ...]:
         """Take a whole job away and return where it stood."""
         placements = self.placed.pop(job.id)
@@ -255,7 +276,7 @@ class Timeline:
             )
         ):
             return False
-        return any(c.length == p.end - p.start for c in choices)
+        return any(c.length == p.end - p.start and c.starts | c.joins for c in choices)
 
     def _lags_hold(self, job: Job, placements: Sequence[Placement]) -> bool:
         for lag in job.lags:

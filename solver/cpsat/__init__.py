@@ -1,0 +1,1 @@
+"""The CP-SAT model of a part of a problem: variables, constraints, objective, search."""

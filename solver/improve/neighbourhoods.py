@@ -1,0 +1,149 @@
+"""Which jobs to free together: those that stand in each other's way."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from solver.problem import Job, Placement, Problem
+from solver.value import job_value
+
+SIZE = 160  # steps of one neighbourhood
+PLACED = 0.4  # share of them that stands in the plan, while enough are left out
+
+
+@dataclass(slots=True)
+class Wave:
+    """What the neighbourhoods of one wave have taken so far."""
+
+    jobs: set[str] = field(default_factory=set)
+    resources: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """Where and when a job could be served."""
+
+    resources: frozenset[str]
+    opens: int
+    closes: int
+
+
+class Chooser:
+    """Chooses neighbourhoods. All chance comes from the generator that it is given."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.jobs = problem.job_by_id()
+        self._reach = {j.id: _reach(problem, j) for j in problem.jobs}
+        self._able: dict[str, list[str]] = defaultdict(list)  # jobs by resource
+        twins: dict[str, set[str]] = defaultdict(set)
+        for job in problem.jobs:
+            for resource in sorted(self._reach[job.id].resources):
+                self._able[resource].append(job.id)
+            for step in job.steps:
+                same = {a.resource for a in step.alternatives}
+                for resource in same:
+                    twins[resource] |= same
+        self._twins = {r: sorted(same) for r, same in twins.items()}
+
+    def choose(
+        self,
+        plan: Mapping[str, Sequence[Placement]],
+        rng: Random,
+        wave: Wave,
+        *,
+        size: int = SIZE,
+    ) -> tuple[str, ...]:
+        """Return the jobs of one neighbourhood; none of them is in the wave already.
+
+        Half of the neighbourhoods lie around one job that is left out or late, half around
+        one resource with its twins and a moment. Resources that another neighbourhood of
+        the wave frees are kept apart from as far as a few tries go.
+        """
+        losses = {
+            j: job.value - (job_value(job, plan[j]) if j in plan else 0)
+            for j, job in self.jobs.items()
+        }
+        sore = [j for j, loss in losses.items() if loss > 0 and j not in wave.jobs]
+        if not sore:
+            return ()
+        weights = [losses[j] for j in sore]
+        for _ in range(6):
+            center = rng.choices(sore, weights)[0]
+            reach = self._reach[center]
+            resources = set(reach.resources)
+            if rng.random() < 0.5:
+                resources = set(self._twins[rng.choice(sorted(resources))])
+            if not resources & wave.resources:
+                break
+        moment = rng.randrange(reach.opens, max(reach.closes, reach.opens + 1))
+        chosen = self._gather(
+            plan, center, resources, rng=rng, wave=wave, size=size, moment=moment
+        )
+        wave.jobs.update(chosen)
+        wave.resources |= resources
+        return tuple(chosen)
+
+    def _gather(
+        self,
+        plan: Mapping[str, Sequence[Placement]],
+        center: str,
+        resources: set[str],
+        *,
+        rng: Random,
+        wave: Wave,
+        size: int,
+        moment: int,
+    ) -> list[str]:
+        near = {
+            j: self._distance(plan.get(j), j, resources, moment)
+            for r in sorted(resources)
+            for j in self._able[r]
+            if j != center and j not in wave.jobs
+        }
+        reach = self._reach[center]
+        left_out = [j for j in near if j not in plan and _overlap(self._reach[j], reach)]
+        placed = sorted(
+            (d + rng.random() * 200, j) for j, d in near.items() if j in plan and d >= 0
+        )
+        rng.shuffle(left_out)
+        chosen = [center]
+        steps = len(self.jobs[center].steps)
+        room = round(size * (1 - PLACED))
+        for j in left_out:
+            if steps + len(self.jobs[j].steps) <= room:
+                chosen.append(j)
+                steps += len(self.jobs[j].steps)
+        for _, j in placed:
+            if steps + len(self.jobs[j].steps) <= size:
+                chosen.append(j)
+                steps += len(self.jobs[j].steps)
+        return chosen
+
+    def _distance(
+        self,
+        placements: Sequence[Placement] | None,
+        job: str,
+        resources: Iterable[str],
+        moment: int,
+    ) -> int:
+        """Return how far in time a placed job is from the moment, -1 when elsewhere."""
+        if placements is None:
+            return 0
+        steps = self.jobs[job].steps
+        gaps = [
+            max(p.start - moment, moment - p.end, 0)
+            for p in placements
+            if steps[p.step].alternatives[p.alternative].resource in resources
+        ]
+        return min(gaps, default=-1)
+
+
+def _reach(problem: Problem, job: Job) -> _Reach:
+    resources = {a.resource for s in job.steps for a in s.alternatives}
+    closes = problem.horizon if job.deadline is None else min(job.deadline, problem.horizon)
+    return _Reach(frozenset(resources), max(job.release, problem.earliest), closes)
+
+
+def _overlap(a: _Reach, b: _Reach) -> bool:
+    return a.opens < b.closes and b.opens < a.closes

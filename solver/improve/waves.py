@@ -1,0 +1,225 @@
+"""Waves of neighbourhoods over an executor, merged in fixed order.
+
+A wave has the same width whatever the number of workers, its members free disjoint jobs,
+and what comes back is checked and applied in the order in which it was sent. So the plan
+depends on the problem, the seed and the number of waves alone. A member that fails, dies or
+comes back worse than what stands is dropped: the incumbent is never lost.
+"""
+
+import logging
+import multiprocessing
+import pickle
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from random import Random
+from types import TracebackType
+from typing import Self
+from uuid import uuid4
+
+from solver.cpsat.search import Found
+from solver.greedy import by_job
+from solver.improve.neighbourhoods import SIZE, Chooser, Wave
+from solver.improve.worker import Parcel, Task, forget, prepare, work
+from solver.lanes import BatchLane, UnaryLane
+from solver.problem import Placement, Problem
+from solver.timeline import Timeline
+from solver.value import job_value
+
+WIDTH = 4  # members of a wave; constant, or the plan would depend on the machine
+EFFORT = 1.0  # CP-SAT's deterministic time for one member
+
+log = logging.getLogger(__name__)
+
+
+class Crew:
+    """Who does the work: this process, a pool of its own, or an executor from outside."""
+
+    def __init__(
+        self, problem: Problem, *, workers: int, executor: Executor | None = None
+    ) -> None:
+        self._workers = workers
+        self._own = executor is None
+        self._executor = executor
+        self._content = pickle.dumps(problem)
+        self._parcel = Parcel(uuid4().hex, self._content)
+
+    def __enter__(self) -> Self:
+        """Start nothing yet: the pool comes with the first wave."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop what was started here."""
+        if self._own and self._executor is not None:
+            self._executor.shutdown(cancel_futures=True)
+        forget(self._parcel.name)
+
+    def solve(self, tasks: Sequence[Task]) -> list[Found | None]:
+        """Return what came of each task, in order; None for one that failed."""
+        if self._own and self._workers == 1:
+            return [self._alone(task) for task in tasks]
+        futures = []
+        for task in tasks:
+            try:
+                futures.append(self._pool().submit(work, self._sent(), task))
+            except BrokenProcessPool:
+                self._bury()
+                futures.append(self._pool().submit(work, self._sent(), task))
+        return [self._wait(future) for future in futures]
+
+    def _sent(self) -> Parcel:
+        return Parcel(self._parcel.name, None) if self._own else self._parcel
+
+    def _pool(self) -> Executor:
+        if self._executor is None:
+            self._executor = ProcessPoolExecutor(
+                self._workers,
+                # A fork would take locks and connections of the parent's threads along.
+                mp_context=multiprocessing.get_context("spawn"),
+                initializer=prepare,
+                initargs=(self._parcel,),
+            )
+        return self._executor
+
+    def _bury(self) -> None:
+        if self._executor is not None:
+            self._executor.shutdown(wait=False, cancel_futures=True)
+            self._executor = None
+
+    def _wait(self, future: "Future[Found | None]") -> Found | None:
+        try:
+            return future.result()
+        except BrokenProcessPool:
+            log.warning("a worker died; its neighbourhood is dropped")
+            if self._own:
+                self._bury()
+        except Exception:
+            log.exception("a neighbourhood failed and is dropped")
+        return None
+
+    def _alone(self, task: Task) -> Found | None:
+        try:
+            return work(self._parcel, task)
+        except Exception:
+            log.exception("a neighbourhood failed and is dropped")
+            return None
+
+
+class Search:
+    """A plan under improvement."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        placements: Sequence[Placement],
+        *,
+        crew: Crew,
+        seed: int,
+        keep_placed: Collection[str] = (),
+    ) -> None:
+        self._jobs = problem.job_by_id()
+        self._crew = crew
+        self._seed = seed
+        self._keep = frozenset(keep_placed)
+        self._chooser = Chooser(problem)
+        self._state = Timeline(problem)
+        self._bonus = 1 + sum(j.value for j in problem.jobs)
+        for job, whole in by_job(placements).items():
+            self._state.restore(self._jobs[job], whole)
+        self._steps = sum(len(j.steps) for j in problem.jobs)
+        self.waves = 0
+        self.done = False  # nothing is left to gain
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """The incumbent, sorted by (job, step)."""
+        return self._state.placements()
+
+    def wave(self) -> int:
+        """Run one wave; return how many members changed the plan for the better."""
+        rng = Random(f"{self._seed}/{self.waves}")  # noqa: S311 -- chance, no secret
+        if self._steps <= SIZE:
+            tasks = [self._task(sorted(self._jobs), seed=rng.randrange(1 << 30))]
+        else:
+            tasks = self._tasks(rng)
+        self.waves += 1
+        if not tasks:
+            self.done = True
+            return 0
+        better = 0
+        for task, found in zip(tasks, self._crew.solve(tasks), strict=True):
+            if found is not None:
+                better += self._apply(task, found)
+                self.done |= found.proven and len(task.free) == len(self._jobs)
+        return better
+
+    def _tasks(self, rng: Random) -> list[Task]:
+        taken = Wave()
+        tasks = []
+        for _ in range(WIDTH):
+            free = self._chooser.choose(self._state.placed, rng, taken)
+            if free:
+                tasks.append(self._task(free, seed=rng.randrange(1 << 30)))
+        return tasks
+
+    def _task(self, free: Sequence[str], *, seed: int) -> Task:
+        freed = set(free)
+        return Task(
+            plan=tuple(
+                p
+                for j, whole in self._state.placed.items()
+                if j not in freed
+                for p in whole
+            ),
+            free=tuple(free),
+            hints=tuple(p for j in free for p in self._state.placed.get(j, ())),
+            keep=tuple(j for j in free if j in self._keep),
+            seed=seed,
+            effort=EFFORT,
+        )
+
+    def _apply(self, task: Task, found: Found) -> bool:
+        """Accept what a member found if it fits and is no worse; tell if it is better."""
+        before = {j: self._state.placed[j] for j in task.free if j in self._state.placed}
+        gain = self._worth(found.placements) - self._worth(before)
+        if gain < 0 or found.placements == before:
+            return False
+        for job in before:
+            self._state.drop(self._jobs[job])
+        adopted = []
+        for job, whole in found.placements.items():
+            if not self._state.adopt(self._jobs[job], whole, thin=True):
+                break
+            adopted.append(job)
+        if len(adopted) < len(found.placements) or not self._sound(task.free):
+            for job in adopted:
+                self._state.drop(self._jobs[job])
+            for job, whole in before.items():
+                self._state.restore(self._jobs[job], whole)
+            return False
+        return gain > 0
+
+    def _worth(self, placements: Mapping[str, tuple[Placement, ...]]) -> int:
+        return sum(
+            job_value(self._jobs[j], whole) + self._bonus * self._jobs[j].mandatory
+            for j, whole in placements.items()
+        )
+
+    def _sound(self, freed: Sequence[str]) -> bool:
+        """Tell whether what the freed jobs left behind is sound: runs, changeovers."""
+        if next(self._state.thin_runs(), None) is not None:
+            return False
+        touched = {
+            a.resource for j in freed for s in self._jobs[j].steps for a in s.alternatives
+        }
+        for resource in touched:
+            lane = self._state.lanes[resource]
+            unary = lane.lane if isinstance(lane, BatchLane) else lane
+            if isinstance(unary, UnaryLane) and not unary.well_spaced():
+                return False
+        return True
