@@ -1,21 +1,52 @@
 """The application factory: settings, database, features, and nothing else."""
 
 import os
+from datetime import timedelta
 
+import structlog
 from flask import Flask
+from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
 
-from platform_booking import cli, config, models  # noqa: F401 - models fill the metadata
-from platform_booking.db import db
+from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
+from platform_booking.accounts import views as accounts_views
+from platform_booking.db import NOBODY, acting_as, db
+from platform_booking.errors import Misconfigured
+from platform_booking.policy import POLICY
+from platform_booking.web import (
+    actor,
+    api,
+    csrf,
+    errors,
+    headers,
+    health,
+    i18n,
+    logs,
+    permission,
+)
+
+_log = structlog.get_logger()
+
+PAGES = (health.bp, accounts_views.bp)
+"""Blueprints of pages, one a feature."""
+
+APIS = ()
+"""Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 
-def create_app(settings: config.Settings | None = None) -> Flask:
+def create_app(settings: config.Settings | None = None, *, verified: bool = False) -> Flask:
     """Make the application.
+
+    Parameters
+    ----------
+    verified
+        Refuse to start when a guard of the schema is missing: for what serves people.
 
     Raises
     ------
     Misconfigured
-        If `settings` is None and the environment's are missing or wrong.
+        If `settings` is None and the environment's are missing or wrong; if a route is
+        missing in the policy; if a guard is missing.
     """
     settings = settings or config.read(os.environ)
     app = Flask(__name__)
@@ -29,8 +60,40 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         else {},
         MAX_CONTENT_LENGTH=1024 * 1024,
         TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+        SESSION_COOKIE_NAME="__Host-session" if settings.secure_cookies else "session",
+        SESSION_COOKIE_SECURE=settings.secure_cookies,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        BOOTSTRAP_SERVE_LOCAL=True,
     )
     db.init_app(app)
     Migrate(app, db, directory="migrations")
+    Bootstrap5(app)
+    _web(app)
     cli.init_app(app)
+    if verified:
+        _verify_guards(app)
     return app
+
+
+def _web(app: Flask) -> None:
+    logs.init_app(app)
+    actor.init_app(app)  # who asks comes first: everything after depends on it
+    permission.init_app(app, POLICY)
+    csrf.init_app(app)
+    errors.init_app(app)
+    headers.init_app(app)
+    i18n.init_app(app)
+    home.init_app(app)
+    for blueprint in PAGES:
+        app.register_blueprint(blueprint)
+    api.init_app(app, APIS)
+    permission.verify(app, POLICY)
+
+
+def _verify_guards(app: Flask) -> None:
+    with app.app_context(), acting_as(NOBODY):
+        missing = list(guards.missing(db.session.connection()))
+    if missing:
+        raise Misconfigured("the service does not start: " + "; ".join(missing))

@@ -2,6 +2,9 @@
 
 from flask import Flask
 
+from platform_booking.accounts import cli as accounts
+
 
 def init_app(app: Flask) -> None:
     """Register every command group."""
+    app.cli.add_command(accounts.group)

@@ -61,7 +61,7 @@ def read(environ: Mapping[str, str]) -> Settings:
                 faults.append(f"{name} is not set")
             continue
         try:
-            values[field.name] = _parsed(text, str(field.type))
+            values[field.name] = _parsed(text, field.type)
         except ValueError as fault:
             faults.append(f"{name}: {fault}")
     faults += _contradictions(values)
@@ -70,18 +70,18 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def _parsed(text: str, kind: str) -> object:
-    if kind == "bool":
+def _parsed(text: str, kind: object) -> object:
+    if kind is bool:
         if text.lower() in _TRUE:
             return True
         if text.lower() in _FALSE:
             return False
         raise ValueError(f"{text!r} is neither yes nor no")
-    if kind == "int":
+    if kind is int:
         if not text.isdecimal() or int(text) < 1:
             raise ValueError(f"{text!r} is not a whole number above 0")
         return int(text)
-    if kind.startswith("tuple"):
+    if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
 

@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 
 _OPEN = "transaction_open"
+_ENCLOSING = "enclosing"
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -171,6 +172,25 @@ def _tell_identity(
 
 
 @contextmanager
+def enclosing() -> Iterator[Session]:
+    """Let one `transaction()` inside take part in this one, which commits.
+
+    For what must be kept with the deed itself but is no part of it: the answer under an
+    Idempotency-Key. The deed runs in a savepoint, so that it may be tried again.
+    """
+    session = cast("Session", db.session())
+    session.info[_OPEN] = _ENCLOSING
+    try:
+        yield session
+        session.commit()
+    except BaseException:
+        session.rollback()
+        raise
+    finally:
+        session.info[_OPEN] = False
+
+
+@contextmanager
 def transaction() -> Iterator[Session]:
     """Run one unit of work: commit at the end of the block, roll back if it raises.
 
@@ -180,6 +200,14 @@ def transaction() -> Iterator[Session]:
         If one is already open in this context; pass the session instead.
     """
     session = cast("Session", db.session())
+    if session.info.get(_OPEN) == _ENCLOSING:
+        session.info[_OPEN] = True
+        try:
+            with session.begin_nested():
+                yield session
+        finally:
+            session.info[_OPEN] = _ENCLOSING
+        return
     if session.info.get(_OPEN):
         raise RuntimeError("transaction() does not nest; pass the session instead")
     session.info[_OPEN] = True

@@ -1,4 +1,4 @@
-"""What can go wrong in the service. HTTP knows these four families and no more.
+"""What can go wrong in the service. HTTP knows these families and no more.
 
 BookingError
 ├── NotFound     no such thing, or none that the asker may see (404)
@@ -6,7 +6,7 @@ BookingError
 ├── Refused      a rule is broken; every violation is listed (422)
 │   ├── RulesBroken
 │   └── IllegalMove    the thing is not in a state that allows this
-└── Conflict     somebody else was faster, or holds what is needed (409)
+├── Conflict     somebody else was faster, or holds what is needed (409)
     ├── CapacityTaken
     ├── StaleVersion
     ├── NightRunning
@@ -108,6 +108,28 @@ class Fenced(Conflict):
     """Another runner has taken this work over."""
 
     code = "fenced"
+
+
+class Unauthenticated(BookingError):
+    """Nobody is signed in."""
+
+    code = "unauthenticated"
+
+
+class PreconditionFailed(BookingError):
+    """What If-Match names is no longer what stands."""
+
+    code = "stale_version"
+
+
+class TooMany(BookingError):
+    """Too many attempts. `retry_after` are seconds."""
+
+    code = "too_many"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__(f"come back in {retry_after} s")
+        self.retry_after = retry_after
 
 
 class Misconfigured(Exception):

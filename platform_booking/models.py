@@ -7,5 +7,15 @@ from platform_booking.catalog import models as catalog
 from platform_booking.notices import models as notices
 from platform_booking.orders import models as orders
 from platform_booking.planning import models as planning
+from platform_booking.web import models as web
 
-__all__ = ["accounts", "audit", "bookings", "catalog", "notices", "orders", "planning"]
+__all__ = [
+    "accounts",
+    "audit",
+    "bookings",
+    "catalog",
+    "notices",
+    "orders",
+    "planning",
+    "web",
+]

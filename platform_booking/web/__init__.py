@@ -1,0 +1,1 @@
+"""The Flask-facing kit: who asks, what he may, how errors, languages and pages look."""

@@ -1,0 +1,161 @@
+"""Who asks. Read anew for each request, so that a change of role holds at once."""
+
+import hashlib
+from dataclasses import dataclass
+from uuid import UUID
+
+import sqlalchemy as sa
+from flask import Flask, g, request, session
+
+from platform_booking.db import NOBODY, Identity, assume, db
+from platform_booking.errors import Unauthenticated
+
+ENGINEER, ORGANISATION_ADMIN = "engineer", "organisation_admin"
+OPERATOR, PARK_ADMIN = "operator", "park_admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A signed-in member, or a program that acts for one."""
+
+    member_id: int
+    public_id: UUID
+    name: str
+    locale: str
+    organisation_id: int | None
+    organisation_name: str | None
+    roles: frozenset[str]
+    platform_ids: tuple[int, ...] = ()  # platforms that the member operates
+    scopes: frozenset[str] | None = None  # of an API token; None for a session
+
+    @property
+    def is_engineer(self) -> bool:
+        """Whether the member may ask for time."""
+        return ENGINEER in self.roles
+
+    @property
+    def is_organisation_admin(self) -> bool:
+        """Whether the member runs his organisation's account."""
+        return ORGANISATION_ADMIN in self.roles
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether the member operates a platform."""
+        return bool(self.platform_ids)
+
+    @property
+    def is_park(self) -> bool:
+        """Whether the member administers the park."""
+        return PARK_ADMIN in self.roles
+
+    @property
+    def identity(self) -> Identity:
+        """For whom the database answers when this actor asks."""
+        return Identity(
+            member_id=self.member_id,
+            organisation_id=self.organisation_id,
+            platform_ids=self.platform_ids,
+            park=self.is_park,
+        )
+
+
+def current_actor() -> Actor:
+    """Return who asks.
+
+    Raises
+    ------
+    Unauthenticated
+        If nobody is signed in.
+    """
+    actor = optional_actor()
+    if actor is None:
+        raise Unauthenticated
+    return actor
+
+
+def optional_actor() -> Actor | None:
+    """Return who asks, or None for a visitor."""
+    actor: Actor | None = g.get("actor")
+    return actor
+
+
+def hashed(secret: str) -> str:
+    """Return how a random secret is stored: SHA-256, hex. Too long to be guessed back."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def standing(member_id: int, *, scopes: frozenset[str] | None = None) -> Actor | None:
+    """Return a member as he stands now; None if he may not enter. Needs no identity."""
+    row = db.session.execute(
+        sa.text("SELECT * FROM member_standing(:who)"), {"who": member_id}
+    ).one_or_none()
+    if row is None:
+        return None
+    g.session_epoch = row.session_epoch
+    return Actor(
+        member_id=row.member_id,
+        public_id=row.public_id,
+        name=row.name,
+        locale=row.locale,
+        organisation_id=row.organisation_id,
+        organisation_name=row.organisation_name,
+        roles=frozenset(row.roles),
+        platform_ids=tuple(sorted(row.platform_ids)),
+        scopes=scopes,
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Find out who asks before each request."""
+    app.before_request(_enter)
+    app.context_processor(lambda: {"actor": optional_actor()})
+
+
+def session_epoch() -> int:
+    """Return the epoch of the member that `standing` read last in this request."""
+    epoch: int = g.session_epoch
+    return epoch
+
+
+def sign_in(actor_id: int, epoch: int) -> None:
+    """Begin a session for a member; what the visitor's session held is gone."""
+    session.clear()
+    session.permanent = True
+    session["member"] = actor_id
+    session["epoch"] = epoch
+
+
+def _enter() -> None:
+    assume(NOBODY)  # worker threads are used again: never answer for the last visitor
+    g.actor = None
+    if request.endpoint == "static" or request.endpoint is None:
+        return
+    actor = _by_token() if _bearer() else _by_session()
+    if actor is not None:
+        assume(actor.identity)
+        g.actor = actor
+
+
+def _bearer() -> str:
+    kind, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return secret.strip() if kind.lower() == "bearer" else ""
+
+
+def _by_token() -> Actor | None:
+    row = db.session.execute(
+        sa.text("SELECT * FROM token_standing(:hash)"), {"hash": hashed(_bearer())}
+    ).one_or_none()
+    if row is None:
+        raise Unauthenticated
+    return standing(row.member_id, scopes=frozenset(row.scopes))
+
+
+def _by_session() -> Actor | None:
+    member = session.get("member")
+    if not isinstance(member, int):
+        return None
+    actor = standing(member)
+    if actor is None or g.session_epoch != session.get("epoch"):
+        session.clear()
+        return None
+    return actor

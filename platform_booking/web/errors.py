@@ -1,0 +1,153 @@
+"""What a caller is told when something goes wrong: problem+json, or a page.
+
+One table maps the families of `platform_booking.errors` to HTTP. What the database says
+never leaves: its details show other tenants' rows.
+"""
+
+import traceback
+from typing import Any
+
+import structlog
+from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
+from flask_babel import gettext as _
+from sqlalchemy.exc import DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from platform_booking import errors
+
+STATUS: dict[type[errors.BookingError], int] = {
+    errors.NotFound: 404,
+    errors.Forbidden: 403,
+    errors.Refused: 422,
+    errors.Conflict: 409,
+    errors.Unauthenticated: 401,
+    errors.TooMany: 429,
+    errors.PreconditionFailed: 412,
+}
+_BUSY = {"40001", "40P01", "55P03", "57014"}
+_log = structlog.get_logger()
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error in one way."""
+    app.register_error_handler(errors.BookingError, _ours)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(DBAPIError, _database)
+    app.register_error_handler(Exception, _unknown)
+
+
+def title(code: str, status: int) -> str:
+    """Return one sentence for a person."""
+    known = {
+        "not_found": _("There is nothing here that you can see."),
+        "forbidden": _("Your role does not allow this."),
+        "unauthenticated": _("Please sign in."),
+        "rules_broken": _("Some rules are broken."),
+        "illegal_move": _("This cannot be done in its present state."),
+        "capacity_taken": _("Somebody was faster: there is no room left in that time."),
+        "stale_version": _("It has changed since you read it. Load it again."),
+        "night_running": _("The allocation of that night is already running."),
+        "fenced": _("Another runner has taken this work over."),
+        "too_many": _("Too many attempts. Wait a little."),
+        "unavailable": _("The service is busy. Try again in a moment."),
+        "malformed": _("The body is not JSON."),
+        "invalid": _("Some fields are wrong."),
+    }
+    if code in known:
+        return str(known[code])
+    if status >= 500:
+        return str(_("Something went wrong on our side. It has been recorded."))
+    return str(_("This was refused."))
+
+
+def answer(
+    status: int, code: str, *, details: dict[str, Any] | None = None, retry_after: int = 0
+) -> Response:
+    """Return a problem document (RFC 9457) for the API, a page for people."""
+    if request.path.startswith("/api/"):
+        body = {"type": f"urn:platform-booking:{code}", "title": title(code, status)}
+        response = jsonify(body | {"status": status, "code": code} | (details or {}))
+        response.content_type = "application/problem+json"
+    else:
+        response = Response(
+            render_template(
+                "errors/error.html",
+                status=status,
+                title=title(code, status),
+                details=details,
+            )
+        )
+    response.status_code = status
+    if retry_after:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def _ours(fault: errors.BookingError) -> AnyResponse:
+    status = next(s for family, s in STATUS.items() if isinstance(fault, family))
+    if status == 401 and not request.path.startswith("/api/"):
+        back = request.full_path.rstrip("?") if request.method == "GET" else None
+        return redirect(url_for("accounts.sign_in", next=back))
+    retry = fault.retry_after if isinstance(fault, errors.TooMany) else 0
+    response = answer(status, fault.code, details=fault.details(), retry_after=retry)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _http(fault: HTTPException) -> AnyResponse:
+    if fault.response is not None or (fault.code or 500) < 400:
+        return fault.get_response()
+    status = fault.code or 500
+    messages = (
+        getattr(fault, "data", {}).get("messages") if hasattr(fault, "data") else None
+    )
+    if messages:
+        violations = [
+            {"rule": "invalid", "message": message, "where": path}
+            for path, message in flattened(messages)
+        ]
+        code = "malformed" if status == 400 else "invalid"
+        return answer(status, code, details={"violations": violations})
+    codes = {400: "malformed", 404: "not_found", 403: "forbidden", 401: "unauthenticated"}
+    response = answer(status, codes.get(status, "refused" if status < 500 else "error"))
+    if status == 405 and fault.get_headers():
+        response.headers["Allow"] = dict(fault.get_headers()).get("Allow", "")
+    return response
+
+
+def flattened(messages: Any, path: str = "") -> list[tuple[str, str]]:
+    """Flatten marshmallow's nested messages to (`steps[2].duration_min`, sentence)."""
+    if not isinstance(messages, dict):
+        found = messages if isinstance(messages, list) else [messages]
+        return [(path, str(m)) for m in found]
+    flat: list[tuple[str, str]] = []
+    for key, inner in messages.items():
+        if key in {"json", "query", "_schema", "form"} and not path:
+            flat += flattened(inner, path)
+        elif isinstance(key, int):
+            flat += flattened(inner, f"{path}[{key}]")
+        else:
+            flat += flattened(inner, f"{path}.{key}" if path else str(key))
+    return flat
+
+
+def _database(fault: DBAPIError) -> AnyResponse:
+    state = getattr(fault.orig, "sqlstate", None) or ""
+    if (
+        isinstance(fault, OperationalError)
+        or state in _BUSY
+        or fault.connection_invalidated
+    ):
+        _log.warning("database_busy", sqlstate=state)
+        return answer(503, "unavailable", retry_after=2)
+    return _unknown(fault)
+
+
+def _unknown(fault: Exception) -> AnyResponse:
+    # Class and place alone: the database's messages show other tenants' rows.
+    frames = traceback.extract_tb(fault.__traceback__)
+    where = [f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in frames[-6:]]
+    _log.error("unexpected", error=type(fault).__name__, path=request.path, where=where)
+    return answer(500, "error")

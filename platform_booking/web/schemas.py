@@ -1,0 +1,51 @@
+"""What every schema shares: unknown fields refused, instants with a zone, honest text."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask_babel import lazy_gettext as _l
+from marshmallow import RAISE, Schema, ValidationError, fields
+
+
+class StrictSchema(Schema):
+    """A schema that refuses what it does not know."""
+
+    class Meta:
+        """Unknown fields are mistakes; say so."""
+
+        unknown = RAISE
+
+    error_messages = {"unknown": _l("Unknown field. See the API's description.")}  # noqa: RUF012
+
+
+class Instant(fields.AwareDateTime):
+    """An instant on the wire: ISO 8601 with a zone; given out in UTC."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own form
+        "invalid": _l("Not a date and time. Write it as 2027-03-08T09:00:00+08:00."),
+        "invalid_awareness": _l(
+            "The time zone is missing. Add one, as in 2027-03-08T09:00:00+08:00."
+        ),
+    }
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(format="iso", **options)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Any, **options: Any
+    ) -> datetime:
+        moment = super()._deserialize(value, attr, data, **options)
+        try:
+            return moment.astimezone(UTC)
+        except OverflowError:
+            raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+class Text(fields.String):
+    """Text of a person: no NUL, no half of a surrogate pair; trimmed."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
+        text = str(super()._deserialize(value, attr, data, **options)).strip()
+        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+            raise ValidationError(str(_l("Contains characters that no text may have.")))
+        return text
