@@ -51,7 +51,7 @@ class Hours:
 def opening_hours(calendar: "Calendar") -> Hours:
     """Return when a calendar is open."""
     return Hours(
-        week=_week(calendar.weekly),
+        week=week_of(calendar.weekly),
         keeps_holidays=calendar.keeps_holidays,
         exceptions={e.on_date: _minutes(e.hours) for e in calendar.exceptions},
     )
@@ -62,7 +62,7 @@ def attended_hours(calendar: "Calendar") -> Hours:
     if not calendar.attended:
         return opening_hours(calendar)
     # Staff keep holidays even where the tool runs through them.
-    return Hours(week=_week(calendar.attended), keeps_holidays=True)
+    return Hours(week=week_of(calendar.attended), keeps_holidays=True)
 
 
 def spans(
@@ -136,7 +136,8 @@ def _instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
     return local.astimezone(UTC)
 
 
-def _week(weekly: Mapping[str, Sequence[Sequence[str]]]) -> tuple[Minutes, ...]:
+def week_of(weekly: Mapping[str, Sequence[Sequence[str]]]) -> tuple[Minutes, ...]:
+    """Return `{"mon": [["09:00", "17:30"]]}` as minutes, Monday first."""
     return tuple(_minutes(weekly.get(day, ())) for day in DAYS)
 
 
