@@ -1,0 +1,229 @@
+"""What a night reads: every waiting order, every booking in force, the park on a grid."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, selectinload
+
+from platform_booking.bookings.models import Booking, Source
+from platform_booking.bookings.states import BookingState
+from platform_booking.catalog.models import CatalogueLoad, Platform
+from platform_booking.orders.models import Order, Step, StepBooking
+from platform_booking.orders.snapshot import (
+    BEYOND,
+    SLOT_MINUTES,
+    Asked,
+    Grid,
+    Park,
+    asked_of,
+    load_park,
+    load_stays,
+)
+from platform_booking.orders.states import OrderState, StepState
+from solver.problem import Placement, Problem
+
+MOVE_PENALTY = 10
+"""A move costs a tenth of the order's value. Source: DECISIONS, "Moves are rare"."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A booking that a plan may move."""
+
+    booking_id: int
+    version: int
+    part: int
+    resource_id: int
+    starts_at: datetime
+    ends_at: datetime
+    recipe_id: int | None
+    occurrence_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One reading of the database, ready to be solved without it."""
+
+    problem: Problem
+    park: Park
+    asked: Mapping[str, Asked]  # by id of the job
+    held: Mapping[int, Sequence[Held]]  # movable bookings by step id
+    platform_of: Mapping[str, int]  # row id of the platform by resource code
+
+
+def origin_of(now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the local midnight that begins the day of `now`: slot 0 of a night."""
+    local = now.astimezone(zone)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+
+
+def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
+    """Read everything that one night needs, in a constant number of statements."""
+    platforms = session.scalars(sa.select(Platform)).all()
+    grid = Grid(origin_of(now, zone), SLOT_MINUTES)
+    horizon_days = max((p.horizon_days for p in platforms), default=14)
+    freeze = timedelta(hours=max((p.freeze_hours for p in platforms), default=24))
+    horizon = grid.length(horizon_days * 1440)
+    earliest = min(grid.ceil(now + freeze), horizon)
+    calendar_end = horizon + grid.length(int(BEYOND.total_seconds() // 60))
+    park = load_park(
+        session,
+        grid=grid,
+        calendar_end=calendar_end,
+        now=now,
+        zone=zone,
+        weights=priority_weights(session),
+    )
+    orders = _open_orders(session, now=now)
+    held = _movable(session, orders, from_at=grid.at(earliest))
+    asked = [
+        asked_of(
+            order, park, rank=rank, first_right=any(s.first_right for s in order.steps)
+        )
+        for rank, order in enumerate(orders)
+    ]
+    jobs = []
+    moving: list[int] = []
+    for order, one in zip(orders, asked, strict=True):
+        if not _booked(order):
+            jobs.append(one.job)
+            continue
+        previous = _previous(one, held, park)
+        if previous is None:
+            continue  # not movable: its bookings stand as stays
+        moving += [h.booking_id for part in one.parts for h in held[part.step_id]]
+        jobs.append(
+            replace(
+                one.job,
+                mandatory=True,
+                previous=previous,
+                move_cost=max(1, one.job.value // MOVE_PENALTY),
+            )
+        )
+    taken = {job.id for job in jobs}
+    return Snapshot(
+        problem=park.problem(
+            horizon=horizon,
+            earliest=earliest,
+            jobs=jobs,
+            stays=load_stays(session, park, joinable_from=earliest, without=moving),
+        ),
+        park=park,
+        asked={one.job.id: one for one in asked if one.job.id in taken},
+        held=held,
+        platform_of=_platforms_of(park, platforms),
+    )
+
+
+def priority_weights(session: Session) -> dict[str, int]:
+    """Return what each priority class weighs, from the newest catalogue."""
+    extras = session.scalar(
+        sa.select(CatalogueLoad.extras).order_by(CatalogueLoad.id.desc()).limit(1)
+    )
+    return {c["code"]: c["weight"] for c in (extras or {}).get("priority_classes", ())}
+
+
+def _open_orders(session: Session, *, now: datetime) -> Sequence[Order]:
+    return session.scalars(
+        sa.select(Order)
+        .where(Order.state == OrderState.SUBMITTED, Order.deadline_at > now)
+        .where(
+            ~sa.exists().where(
+                Step.order_id == Order.id,
+                Step.state.not_in([StepState.WAITING, StepState.PLACED, StepState.BOOKED]),
+            )
+        )
+        .order_by(Order.submitted_at, Order.id)
+        .options(selectinload(Order.steps), selectinload(Order.lags))
+    ).all()
+
+
+def _booked(order: Order) -> bool:
+    return any(step.state is StepState.BOOKED for step in order.steps)
+
+
+def _movable(
+    session: Session, orders: Sequence[Order], *, from_at: datetime
+) -> dict[int, list[Held]]:
+    """Return the bookings of orders all of whose bookings a plan may move, by step."""
+    booked = [o.id for o in orders if _booked(o)]
+    if not booked:
+        return {}
+    fixed: set[int] = set()
+    found: dict[int, list[Held]] = defaultdict(list)
+    of_order: dict[int, list[int]] = defaultdict(list)
+    rows = session.execute(
+        sa.select(Step.order_id, Step.id, StepBooking.part, Booking)
+        .join(StepBooking, StepBooking.step_id == Step.id)
+        .join(Booking, Booking.id == StepBooking.booking_id)
+        .where(Step.order_id.in_(booked), Booking.active)
+        .order_by(Booking.id)
+    )
+    for order_id, step_id, part, booking in rows:
+        movable = (
+            booking.state is BookingState.CONFIRMED
+            and booking.source is Source.PLAN
+            and booking.starts_at >= from_at
+        )
+        if not movable:
+            fixed.add(order_id)
+        of_order[order_id].append(step_id)
+        found[step_id].append(
+            Held(
+                booking_id=booking.id,
+                version=booking.version,
+                part=part,
+                resource_id=booking.resource_id,
+                starts_at=booking.starts_at,
+                ends_at=booking.ends_at,
+                recipe_id=booking.recipe_id,
+                occurrence_id=booking.occurrence_id,
+            )
+        )
+    for order_id in fixed:
+        for step_id in of_order[order_id]:
+            found.pop(step_id, None)
+    return dict(found)
+
+
+def _previous(
+    asked: Asked, held: Mapping[int, Sequence[Held]], park: Park
+) -> tuple[Placement, ...] | None:
+    """Return where a booked order stands, as placements; None if it cannot be said."""
+    placements = []
+    for index, part in enumerate(asked.parts):
+        mine = [h for h in held.get(part.step_id, ()) if h.part == part.number]
+        placement = _standing(asked, index, mine, park)
+        if placement is None:
+            return None
+        placements.append(placement)
+    return tuple(placements)
+
+
+def _standing(
+    asked: Asked, index: int, held: Iterable[Held], park: Park
+) -> Placement | None:
+    for one in held:
+        for n, alternative in enumerate(asked.job.steps[index].alternatives):
+            same = park.ids[alternative.resource] == one.resource_id
+            if same and alternative.recipe == (
+                str(one.recipe_id) if one.recipe_id else None
+            ):
+                return Placement(
+                    job=asked.job.id,
+                    step=index,
+                    alternative=n,
+                    start=park.grid.floor(one.starts_at),
+                    end=park.grid.ceil(one.ends_at),
+                    occurrence=str(one.occurrence_id) if one.occurrence_id else None,
+                )
+    return None  # a resource that could not serve it any more, or is held beside another
+
+
+def _platforms_of(park: Park, platforms: Iterable[Platform]) -> dict[str, int]:
+    ids = {p.code: p.id for p in platforms}
+    return {r.id: ids[r.platform] for r in park.resources.values()}
