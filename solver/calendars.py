@@ -6,7 +6,7 @@ shifted and anded in well under a microsecond, which is what makes list scheduli
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from solver.problem import Interval, Kind, Occurrence, Resource, StayRule
 
@@ -84,14 +84,39 @@ class Calendar:
         if stay is StayRule.ENDS:
             both = self._opening & (self._opening >> (duration - 1))
             return [(duration, both & erode(self.clear, duration))]
-        working = self._opening & self.clear
-        slots = [s for lo, hi in runs(working) for s in range(lo, hi)]
-        lasts = slots[duration - 1 :]
-        return self._by_length((s, e + 1) for s, e in zip(slots, lasts, strict=False))
+        return self._working(duration)
+
+    def _working(self, duration: int) -> list[Shape]:
+        """Return the stays that last until `duration` open slots have passed.
+
+        The n-th open slot starts a stay that ends with the (n + duration - 1)-th. Both
+        walk along the stretches of opening hours; the length changes only where one of
+        them comes to the next stretch.
+        """
+        stretches = runs(self._opening & self.clear)
+        masks: dict[int, int] = defaultdict(int)
+        j, skipped = 0, duration - 1  # the last slot: `skipped` into stretch j
+        for lo, hi in stretches:
+            start = lo
+            while start < hi:
+                while j < len(stretches) and skipped >= stretches[j][1] - stretches[j][0]:
+                    skipped -= stretches[j][1] - stretches[j][0]
+                    j += 1
+                if j == len(stretches):
+                    return self._clear_of_outages(masks)
+                last = stretches[j][0] + skipped
+                steps = min(hi - start, stretches[j][1] - last)
+                masks[last + 1 - start] |= span(start, start + steps)
+                start += steps
+                skipped += steps
+        return self._clear_of_outages(masks)
 
     def _by_length(self, stays: Iterable[Interval]) -> list[Shape]:
         masks: dict[int, int] = defaultdict(int)
         for lo, hi in stays:
             if lo >= 0:
                 masks[hi - lo] |= 1 << lo
+        return self._clear_of_outages(masks)
+
+    def _clear_of_outages(self, masks: Mapping[int, int]) -> list[Shape]:
         return [(n, mask & erode(self.clear, n)) for n, mask in masks.items()]

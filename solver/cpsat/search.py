@@ -46,8 +46,8 @@ def solve_part(
     keep : Collection[str]
         Jobs that must stay placed, if they have a hint.
     effort : float
-        Bound on the search in CP-SAT's deterministic time, about a second each. With the
-        same effort and seed the same part gives the same answer on any machine.
+        Bound on the search in CP-SAT's deterministic time. With the same
+        effort and seed the same part gives the same answer on any machine.
 
     Returns
     -------

@@ -5,7 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
+from solver.greedy import insert
 from solver.problem import Job, Placement, Problem
+from solver.timeline import Timeline
 from solver.value import job_value
 
 SIZE = 160  # steps of one neighbourhood
@@ -45,6 +47,9 @@ class Chooser:
                 for resource in same:
                     twins[resource] |= same
         self._twins = {r: sorted(same) for r, same in twins.items()}
+        self._tried: dict[str, int] = defaultdict(int)
+        alone = Timeline(problem)
+        self._best = {j.id: _worth_alone(alone, j) for j in problem.jobs}
 
     def choose(
         self,
@@ -56,18 +61,20 @@ class Chooser:
     ) -> tuple[str, ...]:
         """Return the jobs of one neighbourhood; none of them is in the wave already.
 
-        Half of the neighbourhoods lie around one job that is left out or late, half around
-        one resource with its twins and a moment. Resources that another neighbourhood of
-        the wave frees are kept apart from as far as a few tries go.
+        Each lies around a job that is worth less in the plan than it would be alone in the
+        park, the more likely the greater the loss and the less often it was tried. Half
+        of them take in all of its resources, half only one of them with its twins.
+        Resources that another neighbourhood of the wave frees are avoided as far as a few
+        tries go.
         """
         losses = {
-            j: job.value - (job_value(job, plan[j]) if j in plan else 0)
+            j: self._best[j] - (job_value(job, plan[j]) if j in plan else 0)
             for j, job in self.jobs.items()
         }
         sore = [j for j, loss in losses.items() if loss > 0 and j not in wave.jobs]
         if not sore:
             return ()
-        weights = [losses[j] for j in sore]
+        weights = [losses[j] / (1 + self._tried[j]) for j in sore]
         for _ in range(6):
             center = rng.choices(sore, weights)[0]
             reach = self._reach[center]
@@ -76,6 +83,7 @@ class Chooser:
                 resources = set(self._twins[rng.choice(sorted(resources))])
             if not resources & wave.resources:
                 break
+        self._tried[center] += 1
         moment = rng.randrange(reach.opens, max(reach.closes, reach.opens + 1))
         chosen = self._gather(
             plan, center, resources, rng=rng, wave=wave, size=size, moment=moment
@@ -137,6 +145,12 @@ class Chooser:
             if steps[p.step].alternatives[p.alternative].resource in resources
         ]
         return min(gaps, default=-1)
+
+
+def _worth_alone(alone: Timeline, job: Job) -> int:
+    """Return what a job would be worth in a park that holds bookings only."""
+    placements = insert(alone, job, thin=True)
+    return 0 if placements is None else job_value(job, placements)
 
 
 def _reach(problem: Problem, job: Job) -> _Reach:

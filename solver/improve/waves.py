@@ -27,7 +27,9 @@ from solver.timeline import Timeline
 from solver.value import job_value
 
 WIDTH = 4  # members of a wave; constant, or the plan would depend on the machine
-EFFORT = 1.0  # CP-SAT's deterministic time for one member
+EFFORT = 0.05  # CP-SAT's deterministic time for one member: a few tenths of a second
+GROWTH = 1.04  # of the neighbourhoods after one solved to the end, or its shrinking if not
+SMALLEST, LARGEST = 30, 400  # steps of a neighbourhood
 
 log = logging.getLogger(__name__)
 
@@ -132,6 +134,7 @@ class Search:
         for job, whole in by_job(placements).items():
             self._state.restore(self._jobs[job], whole)
         self._steps = sum(len(j.steps) for j in problem.jobs)
+        self._size = float(SIZE)
         self.waves = 0
         self.done = False  # nothing is left to gain
 
@@ -155,14 +158,18 @@ class Search:
         for task, found in zip(tasks, self._crew.solve(tasks), strict=True):
             if found is not None:
                 better += self._apply(task, found)
+                self._size *= GROWTH if found.proven else 1 / GROWTH
                 self.done |= found.proven and len(task.free) == len(self._jobs)
+        self._size = min(max(self._size, SMALLEST), LARGEST)
         return better
 
     def _tasks(self, rng: Random) -> list[Task]:
         taken = Wave()
         tasks = []
         for _ in range(WIDTH):
-            free = self._chooser.choose(self._state.placed, rng, taken)
+            free = self._chooser.choose(
+                self._state.placed, rng, taken, size=round(self._size)
+            )
             if free:
                 tasks.append(self._task(free, seed=rng.randrange(1 << 30)))
         return tasks

@@ -25,7 +25,7 @@ from tests.solver.factories import (
 )
 
 
-def crowded(seed: int = 1, *, jobs: int = 90) -> Problem:
+def crowded(seed: int = 1, *, jobs: int = 100) -> Problem:
     """Return a park of four tools and a furnace with half as much room as is asked for."""
     rng = Random(seed)
     resources = [
@@ -80,8 +80,8 @@ def searched(problem: Problem, *, workers: int, count: int = 3, seed: int = 1) -
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of a second for each neighbourhood is enough to see the rules at work."""
-    monkeypatch.setattr(waves, "EFFORT", 0.1)
+    """Little search in each neighbourhood is enough to see the rules at work."""
+    monkeypatch.setattr(waves, "EFFORT", 0.02)
 
 
 def test_waves_improve_a_crowded_plan_and_break_no_rule() -> None:

@@ -15,10 +15,11 @@ from solver.value import value_of
 from tests.solver.factories import make_job, make_problem, make_resource
 from tests.solver.test_improve import crowded
 
+
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A tenth of a second for each neighbourhood is enough to see the rules at work."""
-    monkeypatch.setattr(waves, "EFFORT", 0.1)
+    """Little search in each neighbourhood is enough to see the rules at work."""
+    monkeypatch.setattr(waves, "EFFORT", 0.02)
 
 
 BRIEF = Options(waves=2, workers=1, bound=False, explain=0)
