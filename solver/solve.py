@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 
 from solver.allocation import Allocation, Reason
+from solver.bounds import upper_bound
 from solver.check import broken_rules, missing_mandatory
 from solver.errors import BadProblem, SolveFailed
 from solver.faults import faults
@@ -76,7 +77,7 @@ def solve(
     )
     placements = _judged(problem, [placements, *seeds])
     value = value_of(problem, placements)
-    bound = _bound(problem, value, options=options, report=report)
+    bound = _bound(problem, placements, value=value, options=options, report=report)
     return Allocation(
         placements=placements,
         value=value,
@@ -180,12 +181,20 @@ def _judged(
 
 
 def _bound(
-    problem: Problem, value: int, *, options: Options, report: _Reporter
+    problem: Problem,
+    placements: Sequence[Placement],
+    *,
+    value: int,
+    options: Options,
+    report: _Reporter,
 ) -> int | None:
     if not options.bound or report.stopped:
         return None
     report("bound", value=value)
-    return None
+    missing = {j.id for j in problem.jobs if j.mandatory} - {p.job for p in placements}
+    bound = upper_bound(problem, dropped=missing)
+    report("bound", value=value, bound=bound)
+    return bound
 
 
 def _reasons(

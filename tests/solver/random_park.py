@@ -19,72 +19,73 @@ from solver.problem import (
     Use,
 )
 
-HORIZON = 24
-CALENDAR_END = 30
 FAMILIES = ("red", "blue")
 
 
-def random_problem(rng: Random, *, jobs: int = 4, rules: bool = True) -> Problem:
+def random_problem(
+    rng: Random, *, jobs: int = 4, rules: bool = True, horizon: int = 24, steps: int = 3
+) -> Problem:
     """Return a problem with one resource of each kind and a second etcher.
 
     With `rules` false it has no outages, fixed stays, changeovers, least loads or freeze.
     """
+    end = horizon + 6
     resources = (
         Resource(
             "etcher",
             Kind.UNARY,
-            open=_hours(rng),
-            outages=_outages(rng) if rules else (),
+            open=_hours(rng, end),
+            outages=_outages(rng, end) if rules else (),
             changeovers=_changeovers(rng) if rules else (),
         ),
-        Resource("etcher-2", Kind.UNARY, open=_hours(rng), site=1),
+        Resource("etcher-2", Kind.UNARY, open=_hours(rng, end), site=1),
         Resource(
             "seats",
             Kind.POOLED,
             capacity=3,
-            open=_hours(rng),
-            outages=_outages(rng) if rules else (),
+            open=_hours(rng, end),
+            outages=_outages(rng, end) if rules else (),
         ),
         Resource(
             "furnace",
             Kind.BATCH,
-            open=_hours(rng),
+            open=_hours(rng, end),
             changeovers=_changeovers(rng) if rules else (),
         ),
-        Resource("class", Kind.EVENT, outages=_outages(rng) if rules else ()),
+        Resource("class", Kind.EVENT, outages=_outages(rng, end) if rules else ()),
     )
     recipes = (
         Recipe("dry", "furnace", 3, rng.choice((1, 2)) if rules else 1, "red"),
         Recipe("wet", "furnace", 2, 1, "blue"),
     )
-    first = rng.randrange(2, 12)
-    second = rng.randrange(12, 20)
+    first = rng.randrange(2, horizon // 2)
+    second = rng.randrange(horizon // 2, horizon - 1)
     occurrences = (
         Occurrence("monday", "class", first, first + 3, 2),
         Occurrence("friday", "class", second, second + 2, 1),
     )
     return Problem(
-        horizon=HORIZON,
-        calendar_end=CALENDAR_END,
+        horizon=horizon,
+        calendar_end=end,
         resources=resources,
-        jobs=tuple(_job(rng, n) for n in range(jobs)),
+        jobs=tuple(_job(rng, n, end, steps) for n in range(jobs)),
         recipes=recipes,
         occurrences=occurrences,
-        stays=_stays(rng) if rules else (),
+        stays=_stays(rng, horizon) if rules else (),
         travel=((0, 2), (2, 0)),
         earliest=rng.choice((0, 0, 2)) if rules else 0,
     )
 
 
-def _hours(rng: Random) -> tuple[Interval, ...]:
+def _hours(rng: Random, end: int) -> tuple[Interval, ...]:
     if rng.random() < 0.3:
-        return ((0, CALENDAR_END),)
-    lunch = rng.randrange(8, 14)
-    return ((rng.randrange(0, 3), lunch), (lunch + rng.randrange(1, 4), CALENDAR_END))
+        return ((0, end),)
+    lunch = rng.randrange(end // 4, end // 2)
+    return ((rng.randrange(0, 3), lunch), (lunch + rng.randrange(1, 4), end))
 
 
-def _outages(rng: Random) -> tuple[Interval, ...]:
-    start = rng.randrange(CALENDAR_END)
+def _outages(rng: Random, end: int) -> tuple[Interval, ...]:
+    start = rng.randrange(end)
     return ((start, start + rng.randrange(1, 4)),) if rng.random() < 0.6 else ()
 
 
@@ -92,9 +93,9 @@ def _changeovers(rng: Random) -> tuple[Changeover, ...]:
     return (Changeover("red", "blue", rng.randrange(3)), Changeover("blue", "red", 1))
 
 
-def _stays(rng: Random) -> tuple[Stay, ...]:
-    start = rng.randrange(-2, 20)
-    run = rng.randrange(0, 20)
+def _stays(rng: Random, horizon: int) -> tuple[Stay, ...]:
+    start = rng.randrange(-2, horizon - 4)
+    run = rng.randrange(0, horizon - 4)
     return (
         Stay("etcher", start, start + 2, family=rng.choice((None, *FAMILIES))),
         Stay("seats", start, start + 5, quantity=rng.randrange(1, 3)),
@@ -103,15 +104,15 @@ def _stays(rng: Random) -> tuple[Stay, ...]:
     )
 
 
-def _job(rng: Random, number: int) -> Job:
-    steps = tuple(_step(rng, n) for n in range(rng.choice((1, 1, 2, 3))))
+def _job(rng: Random, number: int, end: int, most: int) -> Job:
+    steps = tuple(_step(rng, n, end) for n in range(min(most, rng.choice((1, 1, 2, 3)))))
     lags = tuple(
         Lag(n, n + 1, rng.randrange(2), rng.choice((None, 4, 8)))
         for n in range(len(steps) - 1)
         if rng.random() < 0.8
     )
-    deadline = rng.choice((None, None, rng.randrange(8, CALENDAR_END)))
-    due = rng.choice((None, rng.randrange(4, 20)))
+    deadline = rng.choice((None, None, rng.randrange(end // 2, end)))
+    due = rng.choice((None, rng.randrange(end // 8, end // 2)))
     value = rng.randrange(40, 200)
     return Job(
         f"job-{number}",
@@ -128,11 +129,11 @@ def _job(rng: Random, number: int) -> Job:
     )
 
 
-def _step(rng: Random, number: int) -> Step:
-    windows: tuple[Interval, ...] = ((0, CALENDAR_END),)
+def _step(rng: Random, number: int, end: int) -> Step:
+    windows: tuple[Interval, ...] = ((0, end),)
     if rng.random() < 0.3:
-        cut = rng.randrange(8, 16)
-        windows = ((rng.randrange(4), cut), (cut + 2, CALENDAR_END))
+        cut = rng.randrange(end // 3, end // 2)
+        windows = ((rng.randrange(4), cut), (cut + 2, end))
     alternatives = [_alternative(rng)]
     if rng.random() < 0.4:
         alternatives.append(_alternative(rng))

@@ -1,0 +1,153 @@
+"""The solver on the command line.
+
+``python -m solver solve problem.json -o plan.json`` makes a plan;
+``python -m solver check problem.json plan.json`` judges one. The exit code is 0 when all
+is well, 1 when no plan could be made or the plan is not sound, and 2 when a file cannot
+be read or written.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from solver.allocation import Allocation
+from solver.check import broken_rules, wrong_figures
+from solver.errors import BadFile, SolverError
+from solver.formats.json_format import read_plan, read_problem, write_plan
+from solver.greedy import first_come_first_served, list_schedule
+from solver.options import Options, Progress
+from solver.problem import Problem
+from solver.value import value_of
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    given = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = given.command
+    try:
+        return command(given)
+    except BadFile as e:
+        for fault in e.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except SolverError as e:
+        print(e, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing was written", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m solver", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+    solve = commands.add_parser("solve", help="make a plan")
+    solve.set_defaults(command=_solve)
+    solve.add_argument("problem", type=Path)
+    solve.add_argument("-o", "--output", type=Path, required=True, metavar="PLAN")
+    solve.add_argument(
+        "--seconds", type=_positive_number, default=60.0, help="length of the search"
+    )
+    solve.add_argument("--waves", type=_natural, help="length of the search, repeatable")
+    solve.add_argument("--seed", type=_natural, default=1)
+    solve.add_argument("--workers", type=_positive, default=2, help="processes")
+    solve.add_argument(
+        "--explain", type=_natural, help="left-out jobs to look for ways out for"
+    )
+    check = commands.add_parser("check", help="judge a plan")
+    check.set_defaults(command=_check)
+    check.add_argument("problem", type=Path)
+    check.add_argument("plan", type=Path)
+    return parser
+
+
+def _natural(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 0 up")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number from 1 up")
+    return int(text)
+
+
+def _positive_number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
+    return number
+
+
+def _solve(given: argparse.Namespace) -> int:
+    problem = read_problem(given.problem)
+    # Only this command needs OR-Tools, which takes most of a second to load.
+    from solver.solve import solve
+
+    plan = solve(
+        problem,
+        Options(
+            seed=given.seed,
+            waves=given.waves,
+            seconds=given.seconds,
+            workers=given.workers,
+            explain=given.explain,
+            on_progress=_report,
+        ),
+    )
+    write_plan(plan, given.output)
+    _summarise(problem, plan)
+    return 0
+
+
+def _report(progress: Progress) -> None:
+    """Print one line of progress, for people; the results go to standard output."""
+    of = f"/{progress.waves}" if progress.waves else ""
+    bound = "" if progress.bound is None else f"  bound {progress.bound}"
+    print(
+        f"{progress.seconds:6.1f} s  {progress.phase:8} wave {progress.wave}{of}"
+        f"  value {progress.value}{bound}",
+        file=sys.stderr,
+        flush=True,
+    )
+
+
+def _summarise(problem: Problem, plan: Allocation) -> None:
+    served = value_of(problem, list_schedule(problem, first_come_first_served))
+    placed = {p.job for p in plan.placements}
+    print(f"value                   {plan.value}")
+    print(f"first come first served {served}")
+    if plan.bound is not None:
+        gap = (plan.bound - plan.value) / max(1, plan.bound)
+        print(f"bound                   {plan.bound}")
+        print(f"gap                     {gap:.1%}")
+    print(
+        f"left out                {len(problem.jobs) - len(placed)} of {len(problem.jobs)}"
+    )
+    for cause, count in Counter(r.cause for r in plan.reasons).most_common():
+        print(f"  {cause:21} {count}")
+    print(f"seed, waves             {plan.seed}, {plan.waves}")
+
+
+def _check(given: argparse.Namespace) -> int:
+    problem = read_problem(given.problem)
+    plan = read_plan(given.plan)
+    found = [*broken_rules(problem, plan.placements), *wrong_figures(problem, plan)]
+    for sentence in found:
+        print(sentence)
+    if found:
+        print(f"{len(found)} faults", file=sys.stderr)
+        return 1
+    placed = len({p.job for p in plan.placements})
+    print(f"sound: {placed} of {len(problem.jobs)} jobs placed, value {plan.value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

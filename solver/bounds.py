@@ -1,0 +1,252 @@
+"""Upper bounds: no plan is worth more, so that every plan can state its gap.
+
+The bound is Lagrangian. For any prices of resource time that are not negative, a plan's
+value is at most the worth of all free time at these prices, plus for each job what it gains
+at best if it pays for its own stays. Jobs no longer meet, so each is priced alone, at its
+exact starts. Good prices are the duals of a linear program in which work may be split over
+alternatives and buckets of time; as any prices will do, the bound is true even when the
+program is stopped early.
+
+Sources: Fisher, Management Science 27 (1981) 1-18; for time-indexed relaxations of
+scheduling, Dyer and Wolsey, Discrete Applied Mathematics 26 (1990) 255-270.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+
+from solver.calendars import first, runs
+from solver.capacity import Capacity, Draw, Floats, Key, Scope
+from solver.linear_program import Candidate, LinearProgram, Prices
+from solver.problem import Interval, Job, Kind, Problem
+from solver.reach import Reach, Route, empty_park, reach_of, tails
+
+_COLUMNS = (300_000, 50_000)  # of the program, and of a second one if it is given up
+_MOST_BUCKETS = 224
+_LEAST_BUCKETS = 4
+_EFFORT = 30.0  # deterministic seconds of a program
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowPrice:
+    """What one more slot (or unit) of a resource would add to the value, about."""
+
+    resource: str
+    interval: Interval
+    price: float  # value for each unit and slot
+
+
+def upper_bound(problem: Problem, *, dropped: Collection[str] = ()) -> int:
+    """Return a value that no plan of the problem exceeds.
+
+    Valid by construction: rounding and early stops of the linear program can make it
+    weaker, never wrong.
+
+    Parameters
+    ----------
+    dropped : Collection[str]
+        Mandatory jobs that could not be kept. All others are taken as placed: the bound
+        is one on the plans that keep them.
+    """
+    jobs = tuple(
+        replace(j, mandatory=False) if j.id in dropped else j for j in problem.jobs
+    )
+    return _Relaxation(replace(problem, jobs=jobs)).solve()[0]
+
+
+def shadow_prices(problem: Problem) -> tuple[ShadowPrice, ...]:
+    """Return where time is scarce: the positive prices behind the bound."""
+    relaxation = _Relaxation(problem)
+    _, prices = relaxation.solve()
+    intervals = relaxation.intervals
+    return tuple(
+        ShadowPrice(resource, interval, float(price))
+        for (resource, scope), by_bucket in prices.items()
+        if scope is not Scope.OCCURRENCE
+        for interval, price in zip(intervals, by_bucket, strict=True)
+        if price > 0
+    )
+
+
+class _Relaxation:
+    def __init__(self, problem: Problem) -> None:
+        self.problem = problem
+        self.capacity = Capacity(problem)
+        self.candidates: list[Candidate] = []
+        self.given = 0  # value of jobs that cannot be priced
+        park = empty_park(problem)
+        for job in problem.jobs:
+            if any(p.start < 0 for p in job.previous):
+                # What stands before slot 0 lies outside the calendars.
+                self.given += job.value
+                continue
+            route = reach_of(park, job)
+            if route is not None:
+                self.candidates.append(_candidate(job, route, problem))
+        self._longest = self._longest_stays()
+        self._cut(1)
+
+    def solve(self) -> tuple[int, Prices]:
+        """Return the bound and the prices that prove it."""
+        best, prices = self.value_at({}), Prices()
+        for columns in _COLUMNS:
+            self._cut(columns)
+            program = LinearProgram(
+                self.capacity, self.room, self.intervals, effort=_EFFORT
+            )
+            for candidate in self.candidates:
+                program.add(candidate)
+            found = program.prices()
+            if found is not None:
+                bound = self.value_at(found)
+                return (bound, found) if bound < best else (best, prices)
+        return best, prices
+
+    def _cut(self, columns: int) -> None:
+        """Cut time into buckets so that the program has about so many columns."""
+        self.intervals = self._buckets(columns)
+        self.edges = np.array([0] + [hi for _, hi in self.intervals])
+        self.room = {key: self._rooms(key) for key in self.capacity.rows}
+        for name, left in self.capacity.left.items():
+            self.room[name, Scope.OCCURRENCE] = np.array([max(0.0, left)])
+
+    def value_at(self, prices: Prices) -> int:
+        """Return the Lagrangian bound at some prices, rounded down to whole value."""
+        pricing = _Pricing(self, prices)
+        total = float(self.given)
+        total += sum(float(price @ self.room[key]) for key, price in prices.items())
+        for candidate in self.candidates:
+            gain = candidate.job.value - pricing.cost(candidate)
+            total += gain if candidate.job.mandatory else max(0.0, gain)
+        return math.floor(total + 1e-7 * max(1.0, abs(total)))
+
+    def _buckets(self, columns: int) -> tuple[Interval, ...]:
+        """Cut the horizon into buckets of one width; what lies behind it is one more."""
+        horizon, end = self.problem.horizon, self.problem.calendar_end
+        share = 0.0  # columns for each bucket of the horizon
+        for c in self.candidates:
+            for step in c.route:
+                for r in step:
+                    stretch = r.latest_start + r.length - first(r.starts)
+                    share += min(1.0, stretch / horizon)
+        count = min(_MOST_BUCKETS, max(_LEAST_BUCKETS, int(columns / max(1.0, share))))
+        width = max(1, -(-horizon // count))
+        edges = [*range(0, horizon, width), horizon]
+        if end > horizon:
+            edges.append(end)
+        return tuple(pairwise(edges))
+
+    def _rooms(self, key: Key) -> Floats:
+        """Return the room of one resource in each bucket.
+
+        Past the horizon no stay begins, so at most one for each unit runs on into it, and
+        no longer than the longest stay.
+        """
+        rows = self.capacity.rows[key]
+        total = np.concatenate(([0.0], np.cumsum(rows.free)))
+        room: Floats = total[self.edges[1:]] - total[self.edges[:-1]]
+        if self.problem.calendar_end > self.problem.horizon:
+            most = rows.units * max(0, self._longest[key] - 1)
+            room[-1] = min(room[-1], most)
+        return room
+
+    def _longest_stays(self) -> Mapping[Key, int]:
+        """Return the length of the longest stay that draws on each row."""
+        known: dict[Key, int] = defaultdict(int)
+        for candidate in self.candidates:
+            for step in candidate.route:
+                for reach in step:
+                    for draw in self.capacity.draws(reach.alternative):
+                        known[draw.key] = max(known[draw.key], reach.length)
+        return known
+
+
+def _candidate(job: Job, route: Route, problem: Problem) -> Candidate:
+    behind = tails(job, route, problem.travel)
+    ends = [min(r.earliest_end for r in step) for step in route]
+    total = [end + tail for end, tail in zip(ends, behind, strict=True)]
+    sinks = [n for n, tail in enumerate(behind) if tail == min(behind)]
+    last = max(sinks, key=lambda n: total[n])
+    return Candidate(job, route, last, behind[last], max(total))
+
+
+class _Pricing:
+    """What stays cost at given prices; sums over slots are kept as running totals."""
+
+    def __init__(self, relaxation: _Relaxation, prices: Prices) -> None:
+        self._relaxation = relaxation
+        self._prices = prices
+        self._totals: dict[Key, Floats] = {}
+        self._stays: dict[tuple[Key, int], Floats] = {}
+        widths = np.diff(relaxation.edges)
+        for key, by_bucket in prices.items():
+            if key[1] is Scope.OCCURRENCE:
+                continue
+            by_slot = np.repeat(by_bucket, widths)
+            if key[1] is Scope.OPEN:
+                by_slot = by_slot * self._open(key[0])
+            self._totals[key] = np.concatenate(([0.0], np.cumsum(by_slot)))
+
+    def _open(self, name: str) -> Floats:
+        resource = self._relaxation.capacity.resources[name]
+        mask = np.zeros(self._relaxation.capacity.slots)
+        for lo, hi in resource.open:
+            mask[max(0, lo) : max(0, hi)] = 1.0
+        return mask
+
+    def cost(self, c: Candidate) -> float:
+        """Return what a job pays at least, lateness included."""
+        return sum(
+            min(self._cheapest(c, r, charged=n == c.last) for r in step)
+            for n, step in enumerate(c.route)
+        )
+
+    def _cheapest(self, c: Candidate, r: Reach, *, charged: bool) -> float:
+        """Return the least cost of a stay within its reach."""
+        charged = charged and c.job.due is not None and c.job.late_cost > 0
+        by_start = self._by_start(r)
+        best = math.inf
+        for lo, hi in runs(r.starts):
+            costs = by_start[lo:hi]
+            if charged:
+                assert c.job.due is not None
+                ends = np.arange(lo, hi) + (r.length + c.tail)
+                late = np.maximum(np.maximum(ends, c.earliest_end) - c.job.due, 0)
+                costs = costs + c.job.late_cost * late
+            best = min(best, float(costs.min()))
+        return best
+
+    def _by_start(self, r: Reach) -> Floats:
+        """Return the price of a stay by its start."""
+        total = np.zeros(self._relaxation.capacity.slots - r.length + 1)
+        if self._relaxation.capacity.resources[r.alternative.resource].kind is Kind.EVENT:
+            total = total + self._events(r)
+        for draw in self._relaxation.capacity.draws(r.alternative):
+            total = total + draw.weight * self._stay(draw, r.length)
+        return total
+
+    def _stay(self, draw: Draw, length: int) -> Floats:
+        key = (draw.key, length)
+        if key not in self._stays:
+            sums = self._totals.get(draw.key)
+            if sums is None:
+                sums = np.zeros(self._relaxation.capacity.slots + 1)
+            self._stays[key] = sums[length:] - sums[: len(sums) - length]
+        return self._stays[key]
+
+    def _events(self, r: Reach) -> Floats:
+        """Return the price of a seat by start, the cheapest where occurrences meet."""
+        costs = np.zeros(self._relaxation.capacity.slots - r.length + 1)
+        for lo, hi in runs(r.starts):
+            for start in range(lo, hi):
+                stay = (r.alternative.resource, start, start + r.length)
+                seats = [
+                    self._prices.get((name, Scope.OCCURRENCE), np.zeros(1))
+                    for name in self._relaxation.capacity.occurrences[stay]
+                ]
+                costs[start] = r.alternative.quantity * min(float(s[0]) for s in seats)
+        return costs

@@ -1,0 +1,159 @@
+"""`python -m solver` as people run it: in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from solver.formats.json_format import read_plan, write_problem
+from solver.problem import Problem
+from tests.solver.factories import make_job, make_problem, make_step
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "solver", *map(str, arguments)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def small() -> Problem:
+    # Eleven jobs of 10 slots on 100 slots: the least valuable, of 10, stays out.
+    return make_problem(
+        *(make_job(f"job-{n}", make_step(), value=10 + n, submitted=n) for n in range(11))
+    )
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[Path, Path]:
+    problem, plan = tmp_path / "problem.json", tmp_path / "plan.json"
+    write_problem(small(), problem)
+    return problem, plan
+
+
+def test_a_plan_is_made_and_found_sound(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+
+    made = run("solve", problem, "-o", plan, "--waves", 1, "--seed", 3, "--workers", 1)
+    judged = run("check", problem, plan)
+
+    assert made.returncode == 0, made.stderr
+    figures = dict(line.rsplit(None, 1) for line in made.stdout.splitlines()[:4])
+    assert figures == {
+        "value": "155",
+        "first come first served": "145",
+        "bound": "155",
+        "gap": "0.0%",
+    }
+    assert "left out                1 of 11" in made.stdout
+    assert "improve" in made.stderr
+    assert read_plan(plan).value == 155
+    assert judged.returncode == 0, judged.stdout
+    assert judged.stdout == "sound: 10 of 11 jobs placed, value 155\n"
+
+
+def test_a_plan_that_breaks_a_rule_is_refused(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 0)
+    data = json.loads(plan.read_text())
+    data["placements"][1]["start"] += 1
+    plan.write_text(json.dumps(data))
+
+    judged = run("check", problem, plan)
+
+    assert judged.returncode == 1
+    assert "lasts 9 slots instead of 10" in judged.stdout
+    assert "1 faults" in judged.stderr
+
+
+def test_a_plan_that_lies_about_its_value_is_refused(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 0)
+    data = json.loads(plan.read_text())
+    data["value"] += 1
+    plan.write_text(json.dumps(data))
+
+    judged = run("check", problem, plan)
+
+    assert judged.returncode == 1
+    assert "states the value 156" in judged.stdout
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (b'{"format": "plan/1", "placements": [', "not JSON at line 1, column"),
+        (b"\x00\xff\xfe", "is not UTF-8 text"),
+        (b'{"format": "plan/1", "value": 1, "placements": [{"job": 3}]}',
+         "placements[0].job: must be a text, it is 3"),
+    ],
+)  # fmt: skip
+def test_a_damaged_plan_is_told_with_its_place(
+    files: tuple[Path, Path], damage: bytes, says: str
+) -> None:
+    problem, plan = files
+    plan.write_bytes(damage)
+
+    judged = run("check", problem, plan)
+
+    assert judged.returncode == 2
+    assert says in judged.stderr
+    assert "Traceback" not in judged.stderr
+
+
+def test_every_cut_of_a_plan_is_told_without_a_traceback(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 0)
+    whole = plan.read_bytes()
+    for keep in (1, len(whole) // 2, len(whole) - 3):
+        plan.write_bytes(whole[:keep])
+
+        judged = run("check", problem, plan)
+
+        assert judged.returncode == 2, keep
+        assert "not JSON at line" in judged.stderr
+        assert "Traceback" not in judged.stderr
+
+
+def test_a_problem_with_faults_makes_no_plan(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    data = json.loads(problem.read_text())
+    data["jobs"][2]["steps"][0]["windows"] = [[9, 4]]
+    data["jobs"][3]["value"] = -1
+    problem.write_text(json.dumps(data))
+
+    made = run("solve", problem, "-o", plan)
+
+    assert made.returncode == 2
+    assert made.stderr.splitlines() == [
+        "jobs[2].steps[0].windows[0]: end before start, from 9 to 4",
+        "jobs[3].value: must not be negative",
+    ]
+    assert not plan.exists()
+
+
+def test_a_plan_that_cannot_be_written_is_told_so(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+
+    made = run("solve", problem, "-o", plan.parent / "gone" / "plan.json", "--waves", 0)
+
+    assert made.returncode == 2
+    assert "cannot be written: No such file or directory" in made.stderr
+    assert "Traceback" not in made.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong", [("--seconds", "-1"), ("--waves", "many"), ("--workers", "0"), ("--seed", "x")]
+)
+def test_a_wrong_option_is_told_so(files: tuple[Path, Path], wrong: tuple[str]) -> None:
+    problem, plan = files
+
+    made = run("solve", problem, "-o", plan, *wrong)
+
+    assert made.returncode == 2
+    assert f"argument {wrong[0]}" in made.stderr
