@@ -1,10 +1,35 @@
 """The command line: `flask --app wsgi …`. Each feature adds its own group."""
 
-from flask import Flask
+import signal
+import threading
 
+import click
+from flask import Flask, current_app
+from flask.cli import AppGroup
+
+from platform_booking import jobs
 from platform_booking.accounts import cli as accounts
+from platform_booking.catalog import cli as catalog
+from platform_booking.planning import cli as planning
+
+scheduler = AppGroup("scheduler", help="The process that runs the jobs.")
+
+
+@scheduler.command("run")
+def run() -> None:
+    """Run the jobs, or stand by for the one that does; end with SIGTERM or Ctrl-C."""
+    stop = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stop.set())
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+    if app.config["SETTINGS"].job_database_url is None:
+        raise click.ClickException(
+            "JOB_DATABASE_URL is not set; the scheduler acts as pb_job"
+        )
+    jobs.run_forever(app, stop)
 
 
 def init_app(app: Flask) -> None:
     """Register every command group."""
-    app.cli.add_command(accounts.group)
+    for group in (accounts.group, catalog.group, planning.group, scheduler):
+        app.cli.add_command(group)

@@ -104,6 +104,12 @@ class NightRunning(Conflict):
     code = "night_running"
 
 
+class NightFailed(Conflict):
+    """No plan could be made; what was in force stays in force."""
+
+    code = "night_failed"
+
+
 class Fenced(Conflict):
     """Another runner has taken this work over."""
 

@@ -1,0 +1,123 @@
+"""Who runs a night: taken by lease, told apart by fence, judged by the database's clock."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Session
+
+from platform_booking.errors import Fenced, NightRunning
+
+_log = logging.getLogger(__name__)
+
+
+_EXTEND = sa.text(
+    "WITH kept AS (UPDATE night SET lease_until = now() + make_interval(secs => :lease)"
+    " WHERE night = :night AND fence = :fence RETURNING 1)"
+    " UPDATE plan SET progress = :progress WHERE id = :plan AND EXISTS (SELECT FROM kept)"
+).bindparams(sa.bindparam("progress", type_=JSONB))
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one night, until somebody raises the fence."""
+
+    night: date
+    fence: int
+
+
+def claim(session: Session, night: date, *, runner: str, lease_seconds: int) -> Claim:
+    """Take a night, or take it over from a runner whose lease has run out.
+
+    Raises
+    ------
+    NightRunning
+        If another runner holds it.
+    """
+    fence = session.scalar(
+        sa.text(
+            "INSERT INTO night (night, fence, lease_until, runner)"
+            " VALUES (:night, 1, now() + make_interval(secs => :lease), :runner)"
+            " ON CONFLICT (night) DO UPDATE SET fence = night.fence + 1, runner = :runner,"
+            " lease_until = now() + make_interval(secs => :lease)"
+            " WHERE night.lease_until < now() RETURNING fence"
+        ),
+        {"night": night, "lease": lease_seconds, "runner": runner},
+    )
+    if fence is None:
+        raise NightRunning(f"the allocation of {night} is already running")
+    return Claim(night, fence)
+
+
+def hold(session: Session, mine: Claim) -> None:
+    """Make sure that a night is still ours, and keep others out until the commit.
+
+    Raises
+    ------
+    Fenced
+        If another runner has taken it over.
+    """
+    held = session.scalar(
+        sa.text("SELECT 1 FROM night WHERE night = :night AND fence = :fence FOR UPDATE"),
+        {"night": mine.night, "fence": mine.fence},
+    )
+    if held is None:
+        raise Fenced(f"another runner has taken {mine.night} over")
+
+
+def release(session: Session, mine: Claim) -> None:
+    """Give a night back, so that it can be run again at once."""
+    session.execute(
+        sa.text(
+            "UPDATE night SET lease_until = now() - interval '1 second'"
+            " WHERE night = :night AND fence = :fence"
+        ),
+        {"night": mine.night, "fence": mine.fence},
+    )
+
+
+@contextmanager
+def heartbeat(
+    engine: sa.Engine,
+    mine: Claim,
+    *,
+    plan_id: int,
+    lease_seconds: int,
+    progress: Callable[[], dict[str, Any]],
+) -> Iterator[threading.Event]:
+    """Extend the lease from a thread of its own while the solver searches.
+
+    Yields an event that is set when the night was taken over: the search may stop. Each beat
+    borrows a connection for an instant; none is held in between.
+    """
+    lost, done = threading.Event(), threading.Event()
+
+    def beat() -> None:
+        while not done.wait(lease_seconds / 4):
+            try:
+                with engine.begin() as connection:
+                    now = {**facts, "progress": progress()}
+                    kept = connection.execute(_EXTEND, now)
+            except sa.exc.SQLAlchemyError:
+                _log.warning("the heartbeat of %s missed a beat", mine.night)
+                continue
+            if kept.rowcount == 0:
+                lost.set()
+                return
+
+    facts = {
+        "night": mine.night, "fence": mine.fence, "lease": lease_seconds, "plan": plan_id,
+    }  # fmt: skip
+    thread = threading.Thread(target=beat, name=f"heartbeat-{mine.night}", daemon=True)
+    thread.start()
+    try:
+        yield lost
+    finally:
+        done.set()
+        thread.join()
