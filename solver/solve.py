@@ -13,6 +13,7 @@ from solver.allocation import Allocation, Reason
 from solver.bounds import upper_bound
 from solver.check import broken_rules, missing_mandatory
 from solver.errors import BadProblem, SolveFailed
+from solver.explain import reasons
 from solver.faults import faults
 from solver.greedy import RULES, by_job, list_schedule
 from solver.improve.waves import Crew, Search
@@ -208,4 +209,4 @@ def _reasons(
     if options.explain == 0:
         return ()
     report("explain", value=value)
-    return ()
+    return reasons(problem, placements, limit=options.explain)
