@@ -12,6 +12,8 @@ from platform_booking import cli, config, guards, home, models  # noqa: F401 - m
 from platform_booking.accounts import views as accounts_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.planning import api as plans_api
+from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
 from platform_booking.web import (
     actor,
@@ -27,10 +29,10 @@ from platform_booking.web import (
 
 _log = structlog.get_logger()
 
-PAGES = (health.bp, accounts_views.bp)
+PAGES = (health.bp, accounts_views.bp, plans_views.bp)
 """Blueprints of pages, one a feature."""
 
-APIS = ()
+APIS = (plans_api.bp,)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 
@@ -89,6 +91,7 @@ def _web(app: Flask) -> None:
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
     api.init_app(app, APIS)
+    app.jinja_env.globals["order_reasons"] = plans_views.order_reasons
     permission.verify(app, POLICY)
 
 

@@ -42,4 +42,29 @@ POLICY: dict[str, Permission] = {
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),
+    # Plans.
+    "plans.index": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
+    "plans.review": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans.progress": allow(*STAFF, action="plan.read", relation=Relation.NONE),
+    "plans.decide": allow(
+        *STAFF, action="plan.decide", relation=Relation.OPERATED, writes=True
+    ),
+    "plans.publish": allow(
+        *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
+    ),
+    "plans_api.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
+    "plans_api.index": allow(*STAFF, action="plan.read", relation=Relation.NONE),
+    "plans_api.show": allow(*STAFF, action="plan.read", relation=Relation.NONE),
+    "plans_api.placements": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans_api.left_out": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans_api.approve": allow(
+        *STAFF, action="plan.decide", relation=Relation.OPERATED, writes=True
+    ),
+    "plans_api.reject": allow(
+        *STAFF, action="plan.decide", relation=Relation.OPERATED, writes=True
+    ),
+    "plans_api.publish": allow(
+        *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
+    ),
 }

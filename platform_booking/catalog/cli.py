@@ -45,8 +45,8 @@ def _load(text: str) -> None:
             session, content, now=utcnow(), zone=current_app.config["SETTINGS"].zone
         )
     click.echo(
-        f"{done.resources} resources, {done.routes} routes, {done.occurrences} new dated runs;"
-        f" {done.retired} resources out of service"
+        f"{done.resources} resources, {done.routes} routes, {done.occurrences} new dated"
+        f" runs; {done.retired} resources out of service"
     )
 
 

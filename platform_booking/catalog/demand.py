@@ -33,8 +33,8 @@ _PRIORITY_MIX = {"KEY": 0.12, "SME": 0.5, "LOCAL": 0.14, "ACAD": 0.16, "OUT": 0.
 _HOT = {"HOT": 3.0, "EBL": 3.0, "PVD": 2.0, "ALN": 2.0}  # by policy preset
 _SIZES = {"KEY": "SME-medium", "SME": "SME-small", "LOCAL": "large", "ACAD": "academic"}
 _FIELDS = (
-    "射频", "麦克风", "功率", "快充", "传感", "光电", "压力", "惯性", "驱动",
-    "生物芯片",
+    "射频", "麦克风", "功率", "快充", "传感",
+    "光电", "压力", "惯性", "驱动", "生物芯片",
 )  # fmt: skip
 _FIELDS_EN = (
     "RF", "microphones", "power", "chargers", "sensors", "photonics", "pressure", "inertial",

@@ -93,8 +93,8 @@ def heartbeat(
 ) -> Iterator[threading.Event]:
     """Extend the lease from a thread of its own while the solver searches.
 
-    Yields an event that is set when the night was taken over: the search may stop. Each beat
-    borrows a connection for an instant; none is held in between.
+    Yields an event that is set when the night was taken over: the search may stop. Each
+    beat borrows a connection for an instant; none is held in between.
     """
     lost, done = threading.Event(), threading.Event()
 

@@ -68,11 +68,10 @@ def publish(plan_id: int, *, now: datetime) -> Published:
     booked: list[int] = []
     overtaken: list[int] = []
     while (component := _next(plan_id, fence)) is not None:
-        done = retrying(
-            lambda c=component: publish_component(plan_id, c, fence=fence, now=now)
-        )
-        booked += done[0]
-        overtaken += done[1]
+        once = partial(publish_component, plan_id, component, fence=fence, now=now)
+        in_this, not_in_this = retrying(once)
+        booked += in_this
+        overtaken += not_in_this
     withheld, finished = _finish(plan_id, fence, now=now)
     return Published(plan_id, tuple(booked), tuple(overtaken), withheld, finished)
 

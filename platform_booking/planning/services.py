@@ -128,9 +128,9 @@ def request_publication(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:
 def close_undecided(*, now: datetime) -> tuple[int, ...]:
     """Close the drafts that nobody will publish; let silent platforms lapse.
 
-    Acts as pb_job. A platform that is silent at the plan's deadline has lapsed. A draft that
-    no platform has approved by then, or that all have rejected, is closed and its orders
-    wait again.
+    Acts as pb_job. A platform that is silent at the plan's deadline has lapsed. A draft
+    that no platform has approved by then, or that all have rejected, is closed and its
+    orders wait again.
 
     Returns
     -------

@@ -1,0 +1,232 @@
+"""What pages and the API read of plans. Row-level security decides which rows there are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from platform_booking.accounts.models import Organisation
+from platform_booking.bookings.models import Booking
+from platform_booking.catalog.models import Platform, Resource
+from platform_booking.errors import NotFound
+from platform_booking.orders.models import Order, Step
+from platform_booking.planning.models import Approval, LeftOut, PlacementRow, Plan
+from platform_booking.planning.states import Change
+
+
+@dataclass(frozen=True, slots=True)
+class PlacementLine:
+    """One placement as a reviewer sees it, beside where it stands today."""
+
+    order_id: UUID
+    order_title: str
+    organisation: str
+    step_name: str
+    resource_code: str
+    resource_zh: str
+    resource_en: str
+    platform_id: int
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int
+    change: Change
+    before_resource: str | None
+    before_starts_at: datetime | None
+    component: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutLine:
+    """One order that a plan does not place."""
+
+    order_id: UUID
+    order_title: str
+    organisation: str
+    cause: str
+    detail: Mapping[str, Any]
+    ways_out: Sequence[Mapping[str, Any]]
+    step_names: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalLine:
+    """What one platform says."""
+
+    platform_id: int
+    code: str
+    name_zh: str
+    name_en: str
+    state: str
+    decided_at: datetime | None
+    note: str
+
+
+def plan(session: Session, public_id: UUID) -> Plan:
+    """Return a plan.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.scalars(sa.select(Plan).filter_by(public_id=public_id)).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def plans(session: Session, *, limit: int, offset: int) -> tuple[Sequence[Plan], int]:
+    """Return a page of plans, the newest first, and how many there are."""
+    total = session.scalar(sa.select(sa.func.count()).select_from(Plan)) or 0
+    found = session.scalars(
+        sa.select(Plan).order_by(Plan.id.desc()).limit(limit).offset(offset)
+    ).all()
+    return found, total
+
+
+def approvals(session: Session, plan_id: int) -> list[ApprovalLine]:
+    """Return what every platform says of a plan."""
+    rows = session.execute(
+        sa.select(
+            Platform.id,
+            Platform.code,
+            Platform.name_zh,
+            Platform.name_en,
+            Approval.state,
+            Approval.decided_at,
+            Approval.note,
+        )
+        .join(Platform, Platform.id == Approval.platform_id)
+        .where(Approval.plan_id == plan_id)
+        .order_by(Platform.position, Platform.id)
+    )
+    return [ApprovalLine(*row) for row in rows]
+
+
+def placements(
+    session: Session,
+    plan_id: int,
+    *,
+    change: Change | None = None,
+    limit: int = 200,
+    offset: int = 0,
+) -> tuple[list[PlacementLine], int]:
+    """Return a page of the placements that the asker may see, and how many there are."""
+    chosen = sa.select(PlacementRow.id).where(PlacementRow.plan_id == plan_id)
+    if change is not None:
+        chosen = chosen.where(PlacementRow.change == change)
+    total = session.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0
+    before = sa.orm.aliased(Resource)
+    rows = session.execute(
+        sa.select(
+            Order.public_id,
+            Order.title,
+            Organisation.name_zh,
+            Step.name,
+            Resource.code,
+            Resource.name_zh,
+            Resource.name_en,
+            PlacementRow.platform_id,
+            PlacementRow.starts_at,
+            PlacementRow.ends_at,
+            PlacementRow.quantity,
+            PlacementRow.change,
+            before.code,
+            Booking.starts_at,
+            PlacementRow.component,
+        )
+        .join(Order, Order.id == PlacementRow.order_id)
+        .join(Organisation, Organisation.id == PlacementRow.organisation_id)
+        .join(Step, Step.id == PlacementRow.step_id)
+        .join(Resource, Resource.id == PlacementRow.resource_id)
+        .outerjoin(Booking, Booking.id == PlacementRow.previous_booking_id)
+        .outerjoin(before, before.id == Booking.resource_id)
+        .where(PlacementRow.id.in_(chosen))
+        .order_by(PlacementRow.starts_at, PlacementRow.id)
+        .limit(limit)
+        .offset(offset)
+    )
+    return [PlacementLine(*row) for row in rows], total
+
+
+def counts(session: Session, plan_id: int) -> dict[str, int]:
+    """Return how many orders are new, moved, and left out, of those the asker may see."""
+    rows = session.execute(
+        sa.select(PlacementRow.change, sa.func.count(PlacementRow.order_id.distinct()))
+        .where(PlacementRow.plan_id == plan_id)
+        .group_by(PlacementRow.change)
+    )
+    found = {change.value: number for change, number in rows}
+    found["left_out"] = (
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(LeftOut)
+            .where(LeftOut.plan_id == plan_id)
+        )
+        or 0
+    )
+    return found
+
+
+def left_out(
+    session: Session, plan_id: int, *, limit: int = 200, offset: int = 0
+) -> tuple[list[LeftOutLine], int]:
+    """Return a page of the orders left out that the asker may see, and how many."""
+    total = (
+        session.scalar(
+            sa.select(sa.func.count())
+            .select_from(LeftOut)
+            .where(LeftOut.plan_id == plan_id)
+        )
+        or 0
+    )
+    rows = session.execute(
+        _left_out()
+        .where(LeftOut.plan_id == plan_id)
+        .order_by(LeftOut.id)
+        .limit(limit)
+        .offset(offset)
+    ).all()
+    return _with_steps(session, rows), total
+
+
+def why_left_out(session: Session, order_id: int) -> LeftOutLine | None:
+    """Return why the newest plan that looked at an order left it out, if it did."""
+    newest = sa.select(sa.func.max(Plan.id)).scalar_subquery()
+    row = session.execute(
+        _left_out()
+        .where(LeftOut.order_id == order_id, LeftOut.plan_id == newest)
+        .order_by(LeftOut.id.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _with_steps(session, [row])[0]
+
+
+def _left_out() -> sa.Select[Any]:
+    return (
+        sa.select(
+            Order.public_id,
+            Order.title,
+            Organisation.name_zh,
+            LeftOut.cause,
+            LeftOut.detail,
+            LeftOut.ways_out,
+            Order.id,
+        )
+        .join(Order, Order.id == LeftOut.order_id)
+        .join(Organisation, Organisation.id == LeftOut.organisation_id)
+    )
+
+
+def _with_steps(session: Session, rows: Sequence[Any]) -> list[LeftOutLine]:
+    names: dict[int, dict[int, str]] = {}
+    for step_id, order_id, name in session.execute(
+        sa.select(Step.id, Step.order_id, Step.name).where(
+            Step.order_id.in_([row[6] for row in rows])
+        )
+    ):
+        names.setdefault(order_id, {})[step_id] = name
+    return [LeftOutLine(*row[:6], step_names=names.get(row[6], {})) for row in rows]
