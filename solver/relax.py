@@ -11,30 +11,38 @@ from solver.allocation import Relaxation, WayOut
 from solver.problem import Alternative, Interval, Job, Problem, Step
 
 _Mode = tuple[str, str | None]  # a resource and the recipe run there
+_Twins = dict[_Mode, tuple[_Mode, ...]]
 _Change = Callable[[int, int], Interval]
 
 
 def apply(problem: Problem, job: str, way_out: WayOut) -> Problem:
     """Return the problem with the way out taken by the job of this id.
 
-    To see the job placed, solve it with `Options(keep_placed=True)` from the plan that
-    the way out was found beside; add `way_out.placements` to that start to have the job
-    kept against rivals that are worth more.
+    Who gives way has been promised a place, so that the job is mandatory from now on and
+    stands where the way out says: solving from the plan that the way out was found beside,
+    with `Options(keep_placed=True)`, places it. Otherwise a rival that was left out too
+    might take the place first.
     """
     twins = interchangeable(problem)
-    jobs = tuple(
-        relaxed(
-            j,
-            way_out.relaxation,
-            step=way_out.step,
-            amount=way_out.amount,
-            instead=_twin(twins, j, way_out),
-        )
-        if j.id == job
-        else j
-        for j in problem.jobs
+    return replace(
+        problem,
+        jobs=tuple(
+            _with_way_out(twins, j, way_out) if j.id == job else j for j in problem.jobs
+        ),
     )
-    return replace(problem, jobs=jobs)
+
+
+def _with_way_out(twins: _Twins, job: Job, way_out: WayOut) -> Job:
+    changed = relaxed(
+        job,
+        way_out.relaxation,
+        step=way_out.step,
+        amount=way_out.amount,
+        instead=_twin(twins, job, way_out),
+    )
+    # A job of the plan in force keeps that as its measure of what moving it costs.
+    stands = job.previous or way_out.placements
+    return replace(changed, mandatory=True, previous=stands)
 
 
 def relaxed(
@@ -91,7 +99,7 @@ def relaxed(
     return replace(job, steps=(*job.steps[:step], changed, *job.steps[step + 1 :]))
 
 
-def interchangeable(problem: Problem) -> dict[_Mode, tuple[_Mode, ...]]:
+def interchangeable(problem: Problem) -> _Twins:
     """Return, for each way to serve a step, those that stand beside it in some job.
 
     The solver knows no capabilities: two tools serve the same need when somebody names
@@ -107,7 +115,7 @@ def interchangeable(problem: Problem) -> dict[_Mode, tuple[_Mode, ...]]:
 
 
 def other_alternatives(
-    twins: dict[_Mode, tuple[_Mode, ...]], step: Step
+    twins: _Twins, step: Step
 ) -> Iterator[Alternative]:
     """Yield what could serve a step on resources that it does not name."""
     named = {a.resource for a in step.alternatives}
@@ -119,7 +127,7 @@ def other_alternatives(
 
 
 def _twin(
-    twins: dict[_Mode, tuple[_Mode, ...]], job: Job, way_out: WayOut
+    twins: _Twins, job: Job, way_out: WayOut
 ) -> Alternative | None:
     if way_out.relaxation is not Relaxation.OTHER_RESOURCE or way_out.step is None:
         return None
