@@ -162,7 +162,11 @@ def _improve(
                 break
             if options.waves is not None and search.waves >= options.waves:
                 break
-            search.wave()
+            try:
+                search.wave()
+            except Exception:
+                log.exception("the search died in wave %d; its plan stands", search.waves)
+                break
             longest = max(0.8 * longest, report.seconds - began)
             report("improve", value=value_of(problem, search.placements), wave=search.waves)
         return search.placements, search.waves

@@ -50,6 +50,7 @@ class Chooser:
         self._tried: dict[str, int] = defaultdict(int)
         alone = Timeline(problem)
         self._best = {j.id: _worth_alone(alone, j) for j in problem.jobs}
+        self._dearest = 1 + 10 * max((j.value for j in problem.jobs), default=0)
 
     def choose(
         self,
@@ -67,10 +68,7 @@ class Chooser:
         Resources that another neighbourhood of the wave frees are avoided as far as a few
         tries go.
         """
-        losses = {
-            j: self._best[j] - (job_value(job, plan[j]) if j in plan else 0)
-            for j, job in self.jobs.items()
-        }
+        losses = {j: self._loss(j, plan.get(j)) for j in self.jobs}
         sore = [j for j, loss in losses.items() if loss > 0 and j not in wave.jobs]
         if not sore:
             return ()
@@ -91,6 +89,13 @@ class Chooser:
         wave.jobs.update(chosen)
         wave.resources |= resources
         return tuple(chosen)
+
+    def _loss(self, job: str, placements: Sequence[Placement] | None) -> int:
+        """Return what a job could gain; one that must be kept and is not comes first."""
+        best = self._best[job]
+        if placements is not None:
+            return best - job_value(self.jobs[job], placements)
+        return best + (self._dearest if self.jobs[job].mandatory else 0)
 
     def _gather(
         self,

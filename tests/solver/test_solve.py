@@ -117,3 +117,46 @@ def test_progress_is_told_and_a_stop_is_heeded() -> None:
     assert [p.wave for p in told if p.phase == "improve"] == [1, 2]
     values = [p.value for p in told if p.phase == "improve"]
     assert values == sorted(values)
+
+
+def test_a_search_that_dies_leaves_the_plan_that_it_had(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def die(self: waves.Search) -> int:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(waves.Search, "wave", die)
+    problem = crowded()
+    plan = solve(problem, BRIEF)
+    assert plan.waves == 0
+    assert plan.value == max(
+        value_of(problem, list_schedule(problem, rule)) for rule in RULES.values()
+    )
+    assert "the search died" in caplog.text
+
+
+def test_a_displaced_mandatory_job_is_brought_back_by_the_search() -> None:
+    # An outage has displaced both. By every rule `a` comes first and takes the only slots
+    # that `b` can use; only the search sees that `a` can wait.
+    a = make_job(
+        "a",
+        value=20,
+        mandatory=True,
+        previous=[Placement("a", 0, 0, 30, 40)],
+        priority=2,
+        submitted=1,
+        due=10,
+        deadline=60,
+    )
+    b = make_job(
+        "b",
+        mandatory=True,
+        previous=[Placement("b", 0, 0, 35, 45)],
+        priority=1,
+        submitted=2,
+        deadline=15,
+    )
+    problem = make_problem(a, b, resources=[make_resource(outages=[(36, 38)])])
+    for rule in RULES.values():
+        assert {p.job for p in list_schedule(problem, rule)} == {"a"}
+    assert {p.job for p in solve(problem, BRIEF).placements} == {"a", "b"}
