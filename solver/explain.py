@@ -203,8 +203,11 @@ class _WaysOut:
         Another resource costs the asker nothing; then come waiting, coming earlier and
         wider windows, the fewest slots first; less quantity comes last.
         """
-        by_time = [*self._later(), *self._earlier(), *self._wider()]
+        by_time = [*self._later(), *self._earlier()]
         by_time.sort(key=lambda way: way.amount)
+        least = by_time[0].amount if by_time else self.park.problem.calendar_end
+        # Wider windows ask for more than a date alone: only if fewer slots will do.
+        by_time[:0] = [way for way in self._wider() if way.amount < least]
         return (*self._elsewhere(), *by_time, *self._smaller())
 
     def _later(self) -> Iterator[WayOut]:
