@@ -65,10 +65,8 @@ class _Park:
         for job in problem.jobs:
             if job.id not in placed:
                 continue
-            # Put, not adopted: a sound plan fits as a whole, not in every order.
-            self.full.placed[job.id] = placed[job.id]
+            self.full.restore(job, placed[job.id])
             for p in placed[job.id]:
-                self.full.put(job, p)
                 alternative = job.steps[p.step].alternatives[p.alternative]
                 names = (alternative.resource, *(u.resource for u in alternative.also))
                 for name in names:
