@@ -21,7 +21,13 @@ import numpy as np
 
 from solver.calendars import first, runs
 from solver.capacity import Capacity, Draw, Floats, Key, Scope
-from solver.linear_program import Candidate, LinearProgram, Prices
+from solver.linear_program import (
+    Candidate,
+    LinearProgram,
+    Prices,
+    groups_of,
+    twins_of,
+)
 from solver.problem import Interval, Job, Kind, Problem
 from solver.reach import Reach, Route, empty_park, reach_of, tails
 
@@ -87,6 +93,11 @@ class _Relaxation:
             route = reach_of(park, job)
             if route is not None:
                 self.candidates.append(_candidate(job, route, problem))
+        self.twins = twins_of(problem)
+        self.groups = [
+            [groups_of(step, self.capacity, self.twins) for step in c.route]
+            for c in self.candidates
+        ]
         self._longest = self._longest_stays()
         self._cut(1)
 
@@ -96,10 +107,14 @@ class _Relaxation:
         for columns in _COLUMNS:
             self._cut(columns)
             program = LinearProgram(
-                self.capacity, self.room, self.intervals, effort=_EFFORT
+                self.capacity,
+                self.room,
+                self.intervals,
+                twins=self.twins,
+                effort=_EFFORT,
             )
-            for candidate in self.candidates:
-                program.add(candidate)
+            for candidate, groups in zip(self.candidates, self.groups, strict=True):
+                program.add(candidate, groups)
             found = program.prices()
             if found is not None:
                 bound = self.value_at(found)
@@ -128,10 +143,10 @@ class _Relaxation:
         """Cut the horizon into buckets of one width; what lies behind it is one more."""
         horizon, end = self.problem.horizon, self.problem.calendar_end
         share = 0.0  # columns for each bucket of the horizon
-        for c in self.candidates:
-            for step in c.route:
-                for r in step:
-                    stretch = r.latest_start + r.length - first(r.starts)
+        for job in self.groups:
+            for step in job:
+                for g in step:
+                    stretch = g.starts.bit_length() - 1 + g.length - first(g.starts)
                     share += min(1.0, stretch / horizon)
         count = min(_MOST_BUCKETS, max(_LEAST_BUCKETS, int(columns / max(1.0, share))))
         width = max(1, -(-horizon // count))
@@ -222,12 +237,17 @@ class _Pricing:
 
     def _by_start(self, r: Reach) -> Floats:
         """Return the price of a stay by its start."""
-        total = np.zeros(self._relaxation.capacity.slots - r.length + 1)
+        total = np.zeros(self._starts(r.length))
         if self._relaxation.capacity.resources[r.alternative.resource].kind is Kind.EVENT:
             total = total + self._events(r)
         for draw in self._relaxation.capacity.draws(r.alternative):
             total = total + draw.weight * self._stay(draw, r.length)
         return total
+
+    def _starts(self, length: int) -> int:
+        """Return how many starts a stay of some length has, the horizon considered."""
+        problem = self._relaxation.problem
+        return min(problem.horizon, problem.calendar_end - length + 1)
 
     def _stay(self, draw: Draw, length: int) -> Floats:
         key = (draw.key, length)
@@ -235,12 +255,13 @@ class _Pricing:
             sums = self._totals.get(draw.key)
             if sums is None:
                 sums = np.zeros(self._relaxation.capacity.slots + 1)
-            self._stays[key] = sums[length:] - sums[: len(sums) - length]
+            starts = self._starts(length)
+            self._stays[key] = sums[length : length + starts] - sums[:starts]
         return self._stays[key]
 
     def _events(self, r: Reach) -> Floats:
         """Return the price of a seat by start, the cheapest where occurrences meet."""
-        costs = np.zeros(self._relaxation.capacity.slots - r.length + 1)
+        costs = np.zeros(self._starts(r.length))
         for lo, hi in runs(r.starts):
             for start in range(lo, hi):
                 stay = (r.alternative.resource, start, start + r.length)

@@ -1,20 +1,22 @@
 """The linear program whose duals are good prices of resource time.
 
 Work of a step may be split over its alternatives and over buckets of time; each job is
-taken whole, in part or not at all. Nothing here must be exact: `solver.bounds` turns any
-prices into a true bound.
+taken whole, in part or not at all. Tools that serve just the same steps are drawn together,
+so that a park of many equal tools is no larger than one of few. Nothing here must be
+exact: `solver.bounds` turns any prices into a true bound.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from ortools.linear_solver import pywraplp
 
 from solver.calendars import first, runs, span
-from solver.capacity import Capacity, Floats, Key, Scope
-from solver.problem import Interval, Job, Kind, StayRule
+from solver.capacity import Capacity, Draw, Floats, Key, Scope
+from solver.problem import Alternative, Interval, Job, Kind, Problem, StayRule
 from solver.reach import Reach, Route
 
 Prices = dict[Key, Floats]  # by row: a price for each bucket
@@ -47,6 +49,62 @@ class _Share:
     work: list[tuple[Key, int, float]]  # (row, bucket, work) for all of the stay's work
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """The reaches of one step on equal tools, as one."""
+
+    draws: tuple[Draw, ...]  # on the rows of the tools' representative
+    length: int  # slots
+    slots: int  # of work in such a stay
+    starts: int  # mask
+    event: Alternative | None  # on an event resource, where nothing is drawn together
+
+
+def twins_of(problem: Problem) -> dict[str, str]:
+    """Return the representative of each resource: tools that serve the same steps."""
+    serving: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for job in problem.jobs:
+        for step in job.steps:
+            together = frozenset(a.resource for a in step.alternatives)
+            for alternative in step.alternatives:
+                serving[alternative.resource].add(together)
+                for use in alternative.also:
+                    serving[use.resource].add(frozenset([use.resource]))
+    chosen: dict[tuple[Kind, frozenset[frozenset[str]]], str] = {}
+    return {
+        r.id: chosen.setdefault((r.kind, frozenset(serving[r.id])), r.id)
+        if serving[r.id] and r.kind is not Kind.EVENT
+        else r.id
+        for r in problem.resources
+    }
+
+
+def groups_of(
+    step: Sequence[Reach], capacity: Capacity, twins: Mapping[str, str]
+) -> tuple[Group, ...]:
+    """Draw the reaches of a step together."""
+    found: dict[tuple[object, ...], Group] = {}
+    for reach in step:
+        alternative = reach.alternative
+        event = capacity.resources[alternative.resource].kind is Kind.EVENT
+        working = alternative.stay is StayRule.WORKING
+        group = Group(
+            draws=tuple(
+                Draw((twins[draw.key[0]], draw.key[1]), draw.weight)
+                for draw in capacity.draws(alternative)
+            ),
+            length=reach.length,
+            slots=alternative.duration if working else reach.length,
+            starts=reach.starts,
+            event=alternative if event else None,
+        )
+        key = (group.draws, group.length, group.slots, group.event)
+        known = found.get(key)
+        starts = group.starts | (known.starts if known else 0)
+        found[key] = replace(group, starts=starts)
+    return tuple(found.values())
+
+
 class LinearProgram:
     """One program; build it, then ask for its prices once."""
 
@@ -56,10 +114,16 @@ class LinearProgram:
         room: Prices,
         intervals: Sequence[Interval],
         *,
+        twins: Mapping[str, str],
         effort: float,
     ) -> None:
         self._capacity = capacity
         self._room = room
+        self._twins = twins
+        self._shared: Prices = {}
+        for key, own in room.items():
+            alike = self._representative(key)
+            self._shared[alike] = self._shared.get(alike, 0.0) + own
         self._intervals = intervals
         self._program = pywraplp.Solver.CreateSolver("GLOP")
         # A measure of work that is the same on every machine, so that bounds are too.
@@ -70,16 +134,16 @@ class LinearProgram:
         self._objective.SetMaximization()
         self._rows: dict[tuple[Key, int], Any] = {}
 
-    def add(self, c: Candidate) -> None:
-        """Add one job."""
+    def add(self, c: Candidate, groups: Sequence[Sequence[Group]]) -> None:
+        """Add one job; `groups` are those of its steps."""
         program = self._program
         taken = program.NumVar(1.0 if c.job.mandatory else 0.0, 1.0, "")
         self._objective.SetCoefficient(taken, float(c.job.value))
-        for n, step in enumerate(c.route):
+        for n, step in enumerate(groups):
             whole = program.Constraint(0.0, 0.0)
             whole.SetCoefficient(taken, -1.0)
-            for reach in step:
-                for share in self._shares(reach):
+            for group in step:
+                for share in self._shares(group):
                     late = c.late(share.end) if n == c.last else 0
                     if late >= c.job.value and not c.job.mandatory:
                         continue
@@ -94,38 +158,43 @@ class LinearProgram:
         """Solve; return the prices, or None when the program was given up."""
         if self._program.Solve() != pywraplp.Solver.OPTIMAL:
             return None
-        found = {key: np.zeros_like(room) for key, room in self._room.items()}
+        shared = {key: np.zeros_like(room) for key, room in self._shared.items()}
         for (key, bucket), row in self._rows.items():
-            found[key][bucket] = max(0.0, row.dual_value())
-        return found
+            shared[key][bucket] = max(0.0, row.dual_value())
+        return {key: shared[self._representative(key)] for key in self._room}
+
+    def _representative(self, key: Key) -> Key:
+        if key[1] is Scope.OCCURRENCE:  # its id may well be that of some tool
+            return key
+        return self._twins[key[0]], key[1]
 
     def _row(self, key: Key, bucket: int) -> Any:
         row = self._rows.get((key, bucket))
         if row is None:
-            room = float(self._room[key][bucket])
+            room = float(self._shared[key][bucket])
             row = self._rows[key, bucket] = self._program.Constraint(
                 -self._program.infinity(), room
             )
         return row
 
-    def _shares(self, reach: Reach) -> Iterator[_Share]:
+    def _shares(self, group: Group) -> Iterator[_Share]:
         """Yield the parts that a stay's work may be split into."""
-        alternative, length = reach.alternative, reach.length
-        draws = list(self._capacity.draws(alternative))
-        if self._capacity.resources[alternative.resource].kind is Kind.EVENT:
-            for lo, hi in runs(reach.starts):
+        length = group.length
+        if group.event is not None:
+            for lo, hi in runs(group.starts):
                 for start in range(lo, hi):
-                    stay = (alternative.resource, start, start + length)
+                    stay = (group.event.resource, start, start + length)
                     for name in self._capacity.occurrences[stay]:
-                        seats = ((name, Scope.OCCURRENCE), 0, float(alternative.quantity))
-                        yield _Share(start + length, 1.0, [seats])
+                        seats = float(group.event.quantity)
+                        work = [((name, Scope.OCCURRENCE), 0, seats)]
+                        yield _Share(start + length, 1.0, work)
             return
-        slots = alternative.duration if alternative.stay is StayRule.WORKING else length
-        opens, closes = first(reach.starts), reach.latest_start + length
+        opens, closes = first(group.starts), group.starts.bit_length() - 1 + length
         for n, (lo, hi) in enumerate(self._intervals):
             if hi <= opens or lo >= closes:
                 continue
-            meeting = reach.starts & span(lo - length + 1, hi)
+            meeting = group.starts & span(lo - length + 1, hi)
             if meeting:
-                work = [(draw.key, n, draw.weight * slots) for draw in draws]
-                yield _Share(first(meeting) + length, min(1.0, (hi - lo) / slots), work)
+                work = [(d.key, n, d.weight * group.slots) for d in group.draws]
+                most = min(1.0, (hi - lo) / group.slots)
+                yield _Share(first(meeting) + length, most, work)

@@ -114,9 +114,7 @@ def interchangeable(problem: Problem) -> _Twins:
     return {mode: tuple(others) for mode, others in beside.items()}
 
 
-def other_alternatives(
-    twins: _Twins, step: Step
-) -> Iterator[Alternative]:
+def other_alternatives(twins: _Twins, step: Step) -> Iterator[Alternative]:
     """Yield what could serve a step on resources that it does not name."""
     named = {a.resource for a in step.alternatives}
     for alternative in step.alternatives:
@@ -126,9 +124,7 @@ def other_alternatives(
                 yield replace(alternative, resource=resource, recipe=recipe)
 
 
-def _twin(
-    twins: _Twins, job: Job, way_out: WayOut
-) -> Alternative | None:
+def _twin(twins: _Twins, job: Job, way_out: WayOut) -> Alternative | None:
     if way_out.relaxation is not Relaxation.OTHER_RESOURCE or way_out.step is None:
         return None
     others = other_alternatives(twins, job.steps[way_out.step])
