@@ -3,14 +3,17 @@
 ``python -m solver solve problem.json -o plan.json`` makes a plan;
 ``python -m solver check problem.json plan.json`` judges one. The exit code is 0 when all
 is well, 1 when no plan could be made or the plan is not sound, and 2 when a file cannot
-be read or written.
+be read or written. Ctrl-C ends the search after the wave under way: the plan so far is
+written, without bound.
 """
 
 import argparse
+import signal
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Event
 
 from solver.allocation import Allocation
 from solver.check import broken_rules, wrong_figures
@@ -90,6 +93,8 @@ def _solve(given: argparse.Namespace) -> int:
     # Only this command needs OR-Tools, which takes most of a second to load.
     from solver.solve import solve
 
+    interrupted = Event()
+    signal.signal(signal.SIGINT, lambda *_: interrupted.set())
     plan = solve(
         problem,
         Options(
@@ -99,6 +104,7 @@ def _solve(given: argparse.Namespace) -> int:
             workers=given.workers,
             explain=given.explain,
             on_progress=_report,
+            should_stop=interrupted.is_set,
         ),
     )
     write_plan(plan, given.output)

@@ -20,7 +20,7 @@ from uuid import uuid4
 from solver.cpsat.search import Found
 from solver.greedy import by_job
 from solver.improve.neighbourhoods import SIZE, Chooser, Wave
-from solver.improve.worker import Parcel, Task, forget, prepare, work
+from solver.improve.worker import Parcel, Task, begin, forget, work
 from solver.lanes import BatchLane, UnaryLane
 from solver.problem import Placement, Problem
 from solver.timeline import Timeline
@@ -83,7 +83,7 @@ class Crew:
                 self._workers,
                 # A fork would take locks and connections of the parent's threads along.
                 mp_context=multiprocessing.get_context("spawn"),
-                initializer=prepare,
+                initializer=begin,
                 initargs=(self._parcel,),
             )
         return self._executor

@@ -5,6 +5,7 @@ the plan around the neighbourhood.
 """
 
 import pickle
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -61,6 +62,15 @@ def prepare(parcel: Parcel) -> None:
             raise LookupError(f"the worker was never given problem {parcel.name}")
         _desks.clear()  # one problem at a time: a park takes hundreds of megabytes
         _desks[parcel.name] = _Desk(pickle.loads(parcel.content))  # noqa: S301 -- our own
+
+
+def begin(parcel: Parcel) -> None:
+    """Prepare a process of our own pool.
+
+    Ctrl-C reaches every process of a terminal; only the first one is to act on it.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    prepare(parcel)
 
 
 def forget(name: str) -> None:

@@ -1,6 +1,8 @@
 """`python -m solver` as people run it: in a process of its own."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -157,3 +159,31 @@ def test_a_wrong_option_is_told_so(files: tuple[Path, Path], wrong: tuple[str]) 
 
     assert made.returncode == 2
     assert f"argument {wrong[0]}" in made.stderr
+
+
+def test_an_interrupted_search_leaves_the_plan_so_far(tmp_path: Path) -> None:
+    problem, plan = tmp_path / "problem.json", tmp_path / "plan.json"
+    jobs = [
+        make_job(f"job-{n}", make_step(), value=10 + n % 7, submitted=n) for n in range(300)
+    ]
+    write_problem(make_problem(*jobs), problem)
+    command = [sys.executable, "-m", "solver", "solve", str(problem), "-o", str(plan)]
+    with subprocess.Popen(
+        [*command, "--seconds", "600"],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "improve" in line:
+                break
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
+        out, rest = process.communicate(timeout=120)
+
+    assert process.returncode == 0, rest
+    assert "Traceback" not in rest
+    assert "bound" not in out
+    assert len(read_plan(plan).placements) == 10
+    assert run("check", problem, plan).returncode == 0

@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+import solver
 from solver.allocation import (
     Allocation,
     Blocked,
@@ -14,6 +15,7 @@ from solver.allocation import (
     Relaxation,
     WayOut,
 )
+from solver.check import broken_rules
 from solver.errors import BadFile
 from solver.formats.json_format import (
     plan_from_data,
@@ -25,7 +27,9 @@ from solver.formats.json_format import (
     write_plan,
     write_problem,
 )
+from solver.greedy import first_come_first_served, list_schedule
 from solver.problem import Lag, Placement, Recipe, Stay
+from solver.value import value_of
 from tests.solver.factories import (
     make_alternative,
     make_job,
@@ -269,3 +273,14 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
         write_plan(PLAN, tmp_path / "plan.json")
 
     assert [f.name for f in tmp_path.iterdir()] == ["plan.json"]
+
+
+def test_the_problem_in_the_readme_is_read_and_solved() -> None:
+    readme = Path(solver.__file__).with_name("README.md").read_text(encoding="utf-8")
+    problem = problem_from_data(json.loads(readme.split("```json")[1].split("```")[0]))
+
+    plan = list_schedule(problem, first_come_first_served)
+
+    # The lot ends at 195 and is not late; the chip goes with the shuttle.
+    assert value_of(problem, plan) == 1300
+    assert not list(broken_rules(problem, plan))
