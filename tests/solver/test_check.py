@@ -443,6 +443,14 @@ def test_stated_figures_are_counted_again() -> None:
     assert "bound 2" in next(wrong_figures(problem, Allocation((at(2, 12),), 3, 2)))
 
 
+def test_placements_stand_in_order() -> None:
+    problem = make_problem(*two_jobs(RED))
+    first, then = at(0, 10), at(10, 20, "b")
+
+    assert not list(wrong_figures(problem, Allocation((first, then), 20)))
+    assert "not sorted" in next(wrong_figures(problem, Allocation((then, first), 20)))
+
+
 def random_plan(problem: Problem, rng: Random) -> list[Placement]:
     """Put jobs down at random wherever the oracle agrees."""
     plan: list[Placement] = []
