@@ -7,6 +7,7 @@ placing the relaxed job beside the finished plan, so that none is promised in va
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from solver.allocation import Blocked, Cause, Reason, Relaxation, WayOut
 from solver.greedy import by_job, insert
@@ -51,6 +52,15 @@ def reasons(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A stretch of a resource that somebody holds, whoever it is."""
+
+    stay: Interval
+    occupant: str  # as in Blocked
+    family: str | None
+
+
 class _Park:
     """The park three times: bare, with the plan, and who holds what."""
 
@@ -59,18 +69,25 @@ class _Park:
         self.bare = Timeline(replace(problem, stays=()))
         self.full = Timeline(problem)
         self.twins = interchangeable(problem)
-        self.held: dict[str, list[tuple[Interval, str]]] = defaultdict(list)
+        recipes = problem.recipe_by_id()
+        self.families = {name: recipe.family for name, recipe in recipes.items()}
+        self.held: dict[str, list[_Held]] = defaultdict(list)
         for stay in problem.stays:
-            self.held[stay.resource].append(((stay.start, stay.end), "booking"))
+            family = stay.family if stay.recipe is None else self.families[stay.recipe]
+            self.held[stay.resource].append(
+                _Held((stay.start, stay.end), "booking", family)
+            )
         for job in problem.jobs:
             if job.id not in placed:
                 continue
             self.full.restore(job, placed[job.id])
             for p in placed[job.id]:
                 alternative = job.steps[p.step].alternatives[p.alternative]
-                names = (alternative.resource, *(u.resource for u in alternative.also))
-                for name in names:
-                    self.held[name].append(((p.start, p.end), "placement"))
+                here = (p.start, p.end)
+                family = self._family(alternative)
+                self.held[alternative.resource].append(_Held(here, "placement", family))
+                for use in alternative.also:
+                    self.held[use.resource].append(_Held(here, "placement", None))
 
     def reason(self, job: Job, *, look_for_ways_out: bool) -> Reason:
         """Return why a job is out, and with luck what would bring it in."""
@@ -121,10 +138,17 @@ class _Park:
                 if cause is Cause.NO_START:
                     bars += [(gap, "closed") for gap in _closed(resource, lo, hi)]
                 else:
-                    bars += self.held[resource.id]
-                    for use in alternative.also:
-                        bars += self.held[use.resource]
+                    names = (resource.id, *(u.resource for u in alternative.also))
+                    bars += [(h.stay, h.occupant) for n in names for h in self.held[n]]
+                    held = self.held[resource.id]
+                    waits = _changeovers(resource, held, self._family(alternative))
+                    bars += [(wait, "changeover") for wait in waits]
                 yield from _clipped(resource.id, bars, lo, hi)
+
+    def _family(self, alternative: Alternative) -> str | None:
+        if alternative.recipe is not None:
+            return self.families[alternative.recipe]
+        return alternative.family
 
     def _range(self, job: Job, k: int, alternative: Alternative) -> Iterator[Interval]:
         """Yield the time in which a step could lie if the park were empty."""
@@ -154,6 +178,23 @@ def _has_start(state: Timeline, job: Job, k: int) -> bool:
     )
 
 
+def _changeovers(
+    resource: Resource, held: Iterable[_Held], family: str | None
+) -> Iterator[Interval]:
+    """Yield what a stay of a family would have to leave free beside those that stand."""
+    needed = {(c.before, c.after): c.slots for c in resource.changeovers}
+    if not needed or family is None:
+        return
+    in_order = sorted(held, key=lambda h: h.stay)
+    for one, then in pairwise([None, *in_order, None]):
+        opens = one.stay[1] if one else -(1 << 60)
+        closes = then.stay[0] if then else 1 << 60
+        if one and (after := needed.get((one.family or "", family), 0)):
+            yield opens, min(opens + after, closes)
+        if then and (before := needed.get((family, then.family or ""), 0)):
+            yield max(closes - before, opens), closes
+
+
 def _closed(resource: Resource, lo: int, hi: int) -> Iterator[Interval]:
     """Yield the closed stretches of a resource between two slots."""
     at = lo
@@ -171,7 +212,7 @@ def _clipped(
     """Yield what bars a stretch of time, neighbours of one kind drawn together."""
     by_kind: dict[str, list[Interval]] = defaultdict(list)
     for (start, end), kind in bars:
-        if start < hi and lo < end:
+        if start < end and start < hi and lo < end:
             by_kind[kind].append((max(start, lo), min(end, hi)))
     found: list[Blocked] = []
     for kind, intervals in by_kind.items():

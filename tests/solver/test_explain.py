@@ -145,6 +145,23 @@ def test_bookings_in_the_way_are_drawn_together() -> None:
     ]
 
 
+def test_changeovers_in_the_way_are_shown_beside_the_stays() -> None:
+    tool = make_resource(changeovers=[("red", "blue", 4), ("blue", "red", 2)])
+    stays = [Stay("etcher", 6, 9, family="red"), Stay("etcher", 14, 18, family="red")]
+    blue = make_job("a", make_step(make_alternative(family="blue")), deadline=24)
+
+    reason = only_reason(make_problem(blue, resources=[tool], stays=stays))
+
+    # Before red two slots, after it four; between the two nothing is left.
+    assert [(b.interval, b.occupant) for b in reason.blocked] == [
+        ((4, 6), "changeover"),
+        ((6, 9), "booking"),
+        ((9, 14), "changeover"),
+        ((14, 18), "booking"),
+        ((18, 22), "changeover"),
+    ]
+
+
 def test_later_is_no_later_than_needed() -> None:
     problem = beside(make_job("a", deadline=17))
 
