@@ -7,7 +7,6 @@ import click
 from flask import Flask, current_app
 from flask.cli import AppGroup
 
-from platform_booking import jobs
 from platform_booking.accounts import cli as accounts
 from platform_booking.catalog import cli as catalog
 from platform_booking.planning import cli as planning
@@ -18,6 +17,9 @@ scheduler = AppGroup("scheduler", help="The process that runs the jobs.")
 @scheduler.command("run")
 def run() -> None:
     """Run the jobs, or stand by for the one that does; end with SIGTERM or Ctrl-C."""
+    # APScheduler has no place in a web worker, which loads this module too.
+    from platform_booking import jobs  # noqa: PLC0415
+
     stop = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())

@@ -220,8 +220,8 @@ def _closed(on: Bookable) -> str:
         )
     return str(
         _(
-            "%(name)s is closed at the start or at the end; begin and end within its attended"
-            " hours",
+            "%(name)s is closed at the start or at the end; begin and end within its"
+            " attended hours",
             name=on.name,
         )
     )

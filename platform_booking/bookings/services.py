@@ -39,7 +39,8 @@ def confirm_all(
         If a batch lacks its recipe, or what a booking names is gone.
     """
     made = [_row(one, now=now) for one in new]
-    session.add_all(sorted(made, key=_in_order))
+    in_order = sorted(made, key=_in_order)
+    session.add_all(in_order)
     with capacity_conflicts():
         session.flush()  # ids, and the guards' word
     return tuple(made)

@@ -37,8 +37,8 @@ _FIELDS = (
     "光电", "压力", "惯性", "驱动", "生物芯片",
 )  # fmt: skip
 _FIELDS_EN = (
-    "RF", "microphones", "power", "chargers", "sensors", "photonics", "pressure", "inertial",
-    "drivers", "biochips",
+    "RF", "microphones", "power", "chargers", "sensors", "photonics", "pressure",
+    "inertial", "drivers", "biochips",
 )  # fmt: skip
 
 

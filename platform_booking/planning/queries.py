@@ -149,7 +149,7 @@ def placements(
         .limit(limit)
         .offset(offset)
     )
-    return [PlacementLine(*row) for row in rows], total
+    return [PlacementLine(*tuple[Any, ...](row)) for row in rows], total
 
 
 def counts(session: Session, plan_id: int) -> dict[str, int]:
@@ -229,4 +229,16 @@ def _with_steps(session: Session, rows: Sequence[Any]) -> list[LeftOutLine]:
         )
     ):
         names.setdefault(order_id, {})[step_id] = name
-    return [LeftOutLine(*row[:6], step_names=names.get(row[6], {})) for row in rows]
+    return [_left_out_line(row, names.get(row[6], {})) for row in rows]
+
+
+def _left_out_line(row: Any, step_names: Mapping[int, str]) -> LeftOutLine:
+    return LeftOutLine(
+        order_id=row[0],
+        order_title=row[1],
+        organisation=row[2],
+        cause=row[3],
+        detail=row[4],
+        ways_out=row[5],
+        step_names=step_names,
+    )

@@ -59,12 +59,14 @@ def review(plan_id: UUID) -> ResponseReturnValue:
     session = db.session()
     plan = queries.plan(session, plan_id)
     kind = request.args.get("show", "new")
-    lines, total = [], 0
+    lines: list[queries.PlacementLine] = []
+    total = 0
     if kind in {Change.NEW.value, Change.MOVED.value}:
         lines, total = queries.placements(
             session, plan.id, change=Change(kind), limit=_ROWS, offset=_offset()
         )
-    left, left_total = [], 0
+    left: list[queries.LeftOutLine] = []
+    left_total = 0
     if kind == "left_out":
         left, left_total = queries.left_out(session, plan.id, limit=_ROWS, offset=_offset())
     said = queries.approvals(session, plan.id)
