@@ -30,6 +30,7 @@ from platform_booking.catalog.models import (
     Travel,
 )
 from platform_booking.orders.models import Order, Step
+from platform_booking.orders.offer import fitting_run
 from solver import problem as p
 
 SLOT_MINUTES = 5
@@ -159,10 +160,8 @@ def load_park(
     sites = {
         s.id: n for n, s in enumerate(session.scalars(sa.select(Site).order_by(Site.id)))
     }
-    site_of = dict(session.execute(sa.select(Platform.id, Platform.site_id)).tuples().all())
-    platform_codes = dict(
-        session.execute(sa.select(Platform.id, Platform.code)).tuples().all()
-    )
+    site_of = dict(session.execute(sa.select(Platform.id, Platform.site_id)).all())
+    platform_codes = dict(session.execute(sa.select(Platform.id, Platform.code)).all())
     outages = _outages(session, known, grid=grid, end_at=end_at)
     changes = _changeovers(session, known, grid)
     opening: dict[tuple[int, bool], tuple[p.Interval, ...]] = {}
@@ -393,16 +392,13 @@ def _alternatives(row: Step, quantity: int, park: Park) -> Iterable[p.Alternativ
 
 def fitting_recipe(row: Step, recipes: Iterable[Recipe]) -> Recipe | None:
     """Return the recipe that a load runs in: its own length, else the next longer."""
-    fitting = [
-        r
-        for r in recipes
-        if r.capability_id == row.capability_id
-        and (r.wafer_mm is None or row.wafer_mm is None or r.wafer_mm == row.wafer_mm)
-        and r.class_rank >= row.class_rank
-        and r.duration_min >= row.duration_min
-    ]
-    # The cleanest class that takes the load, then the shortest run, then a stable choice.
-    return min(fitting, key=lambda r: (r.class_rank, r.duration_min, r.id), default=None)
+    return fitting_run(
+        recipes,
+        capability_id=row.capability_id,
+        wafer_mm=row.wafer_mm,
+        class_rank=row.class_rank,
+        duration_min=row.duration_min,
+    )
 
 
 def _slots(stretches: Iterable[Span], grid: Grid) -> tuple[p.Interval, ...]:

@@ -1,0 +1,42 @@
+"""What is asked of orders, as frozen values between the layers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+Window = tuple[datetime, datetime]
+"""Aware instants, half open."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewStep:
+    """One operation asked for. What is None is derived from the catalogue and the lot."""
+
+    capability: str  # code
+    name: str = ""
+    duration_min: int | None = None  # None: the recipe's, else what is typical there
+    quantity: int | None = None  # None: the lot size on a batch resource, else 1
+    wafer_mm: int | None = None  # None: the lot's
+    materials_class: str | None = None  # None: as the lot comes from the step before
+    resources: tuple[str, ...] = ()  # codes; () for any that is able
+    windows: tuple[Window, ...] = ()  # () for the order's own
+    lag_min_min: int = 0  # from the end of the step before
+    lag_max_min: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewOrder:
+    """An order to be handed in: a whole route, or steps of one's own."""
+
+    title: str
+    earliest_at: datetime
+    deadline_at: datetime
+    due_at: datetime | None = None
+    project_id: UUID | None = None
+    route: str | None = None  # code or public id; steps are () then
+    steps: tuple[NewStep, ...] = ()
+    lot_size: int | None = None  # None: the route's, else 1
+    wafer_mm: int | None = None  # None: the route's
+    materials_class: str | None = None  # None: the route's, else the least clean
+    flags: tuple[str, ...] = ()  # materials that the lot has seen, beside the route's
+    note: str = ""
