@@ -1,12 +1,12 @@
 """From rows to what the solver reads: whole slots, frozen, nobody's name.
 
-The grid is park-wide (DECISIONS: 5 minutes); durations round up, so nothing is refused for
+The grid is park-wide (DECISIONS 1); durations round up, so nothing is refused for
 its length. Ids given to the solver are the rows' own, as text; resources go by their codes.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
@@ -36,6 +36,8 @@ from solver import problem as p
 SLOT_MINUTES = 5
 BEYOND = timedelta(days=60)
 """How far past the horizon calendars reach: a stress of 1,000 hours is placed whole."""
+
+_BESIDE = (p.Kind.UNARY, p.Kind.POOLED)  # what can be held beside another resource
 
 VALUE_SCALE = 100
 FIRST_RIGHT = 4
@@ -266,18 +268,16 @@ def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) 
         steps += [step for step, _ in made]
         parts += [part for _, part in made]
     grid = park.grid
-    lags = tuple(
-        p.Lag(
-            before=before,
-            after=after,
-            least=grid.length(lag.least_min),
-            # A limit rounds down: a slot too long would break it.
-            most=None if lag.most_min is None else lag.most_min // grid.minutes,
-        )
-        for lag in sorted(order.lags, key=lambda lag: (lag.before, lag.after))
-        for before in of_position[lag.before]
-        for after in of_position[lag.after]
-    )
+    lags: list[p.Lag] = []
+    for lag in sorted(order.lags, key=lambda lag: (lag.before, lag.after)):
+        least = grid.length(lag.least_min)
+        # A limit rounds down: a slot too long would break it.
+        most = None if lag.most_min is None else lag.most_min // grid.minutes
+        for after in of_position[lag.after]:
+            if most is not None and most < least:  # no whole slot keeps it
+                steps[after] = replace(steps[after], windows=())
+                continue
+            lags += [p.Lag(b, after, least, most) for b in of_position[lag.before]]
     weight = park.weights.get(order.priority_class, 1)
     value = order_value(order, weight) * (FIRST_RIGHT if first_right else 1)
     deadline = grid.floor(order.deadline_at)
@@ -288,7 +288,7 @@ def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) 
             organisation=str(order.organisation_id),
             value=value,
             steps=tuple(steps),
-            lags=lags,
+            lags=tuple(lags),
             submitted=rank,
             priority=weight * (FIRST_RIGHT if first_right else 1),
             release=grid.ceil(order.earliest_at),
@@ -308,7 +308,7 @@ def order_value(order: Order, weight: int) -> int:
 
     The weight of its priority class times (2 + hours of work to the power 0.75), the hours
     of one order counted to 100: long work is worth more, but less than in proportion.
-    Source: DECISIONS, "What an order is worth".
+    Source: DECISIONS 15.
     """
     hours = min(100.0, sum(s.duration_min for s in order.steps) / 60)
     points: float = 2 + hours**0.75
@@ -316,15 +316,7 @@ def order_value(order: Order, weight: int) -> int:
 
 
 def _steps_of(row: Step, order: Order, park: Park) -> Iterable[tuple[p.Step, Part]]:
-    grid = park.grid
-    windows = tuple(
-        (
-            grid.ceil(datetime.fromisoformat(opens)),
-            grid.floor(datetime.fromisoformat(closes)),
-        )
-        for opens, closes in row.windows
-    ) or ((grid.ceil(order.earliest_at), grid.floor(order.deadline_at)),)
-    windows = tuple((a, min(b, park.calendar_end)) for a, b in windows if a < b)
+    windows = _windows(row, order, park)
     most = max(
         (_room(row, resource_id, park) for resource_id in row.resource_ids), default=0
     )
@@ -341,6 +333,23 @@ def _steps_of(row: Step, order: Order, park: Park) -> Iterable[tuple[p.Step, Par
             p.Step(id=name, alternatives=alternatives, windows=windows),
             Part(step_id=row.id, number=number, quantity=quantity),
         )
+
+
+def _windows(row: Step, order: Order, park: Park) -> tuple[p.Interval, ...]:
+    """Return a step's windows on the grid: in order, apart, within the calendar."""
+    grid = park.grid
+    asked = [
+        (datetime.fromisoformat(opens), datetime.fromisoformat(closes))
+        for opens, closes in row.windows
+    ] or [(order.earliest_at, order.deadline_at)]
+    found: list[p.Interval] = []
+    for opens_at, closes_at in sorted(asked):
+        start, end = grid.ceil(opens_at), min(grid.floor(closes_at), park.calendar_end)
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(end, found[-1][1]))
+        elif start < end:
+            found.append((start, end))
+    return tuple(found)
 
 
 def _split(quantity: int, most: int) -> list[int]:
@@ -363,10 +372,10 @@ def _alternatives(row: Step, quantity: int, park: Park) -> Iterable[p.Alternativ
     also = tuple(
         p.Use(park.resources[resource_id].id, amount)
         for resource_id, amount in row.co_uses
-        if resource_id in park.resources
+        if (held := park.resources.get(resource_id)) and held.kind in _BESIDE
     )
     if len(also) < len(row.co_uses):
-        return  # something that must be held beside it is out of service
+        return  # something that must be held beside it is out of service, or cannot be
     for resource_id in row.resource_ids:
         resource = park.resources.get(resource_id)
         if resource is None:

@@ -119,7 +119,7 @@ def _decide(body: dict[str, Any], plan_id: UUID, *, approve: bool) -> dict[str, 
 
 
 def _platform_ids(codes: list[str] | None) -> tuple[int, ...]:
-    known = dict(db.session.execute(sa.select(Platform.code, Platform.id)).tuples().all())
+    known = dict(db.session.execute(sa.select(Platform.code, Platform.id)).all())
     if codes is None:
         actor = current_actor()
         return tuple(known.values()) if actor.is_park else actor.platform_ids

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, selectinload
 
+from platform_booking.accounts.models import Organisation, OrganisationState
 from platform_booking.bookings.models import Booking, Source
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import CatalogueLoad, Platform
@@ -27,7 +28,7 @@ from platform_booking.orders.states import OrderState, StepState
 from solver.problem import Placement, Problem
 
 MOVE_PENALTY = 10
-"""A move costs a tenth of the order's value. Source: DECISIONS, "Moves are rare"."""
+"""A move costs a tenth of the order's value. Source: DECISIONS 16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
         zone=zone,
         weights=priority_weights(session),
     )
-    orders = _open_orders(session, now=now)
+    orders = _open_orders(session, now=now, before=grid.at(horizon))
     held = _movable(session, orders, from_at=grid.at(earliest))
     asked = [
         asked_of(
@@ -127,10 +128,14 @@ def priority_weights(session: Session) -> dict[str, int]:
     return {c["code"]: c["weight"] for c in (extras or {}).get("priority_classes", ())}
 
 
-def _open_orders(session: Session, *, now: datetime) -> Sequence[Order]:
-    return session.scalars(
+def _open_orders(session: Session, *, now: datetime, before: datetime) -> list[Order]:
+    """Return what could begin before the horizon ends, the first submitted first."""
+    found = session.scalars(
         sa.select(Order)
-        .where(Order.state == OrderState.SUBMITTED, Order.deadline_at > now)
+        .join(Organisation, Organisation.id == Order.organisation_id)
+        .where(Organisation.state == OrganisationState.APPROVED)
+        .where(Order.state == OrderState.SUBMITTED)
+        .where(Order.deadline_at > now, Order.earliest_at < before)
         .where(
             ~sa.exists().where(
                 Step.order_id == Order.id,
@@ -139,7 +144,14 @@ def _open_orders(session: Session, *, now: datetime) -> Sequence[Order]:
         )
         .order_by(Order.submitted_at, Order.id)
         .options(selectinload(Order.steps), selectinload(Order.lags))
-    ).all()
+    )
+    return [order for order in found if all(_opens(s, before) for s in order.steps)]
+
+
+def _opens(step: Step, before: datetime) -> bool:
+    """Tell whether a step may begin within the horizon; if not, its night will come."""
+    starts = [datetime.fromisoformat(opens) for opens, _ in step.windows]
+    return not starts or min(starts) < before
 
 
 def _booked(order: Order) -> bool:

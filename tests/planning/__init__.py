@@ -1,0 +1,1 @@
+"""The night, its publication, the scheduler, and what people do with plans."""
