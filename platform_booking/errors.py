@@ -79,6 +79,12 @@ class IllegalMove(Refused):
 
     code = "illegal_move"
 
+    def details(self) -> dict[str, object]:
+        """Return what stands in the way, where it was said."""
+        if not self.args:
+            return {}
+        return {"violations": [{"rule": self.code, "message": str(self), "where": ""}]}
+
 
 class Conflict(BookingError):
     """Somebody else was faster, or holds what is needed."""

@@ -623,6 +623,7 @@ def upgrade() -> None:
         sa.Column("flags", postgresql.ARRAY(sa.Text()), nullable=False),
         sa.Column("platform_ids", postgresql.ARRAY(sa.Integer()), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("asked", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),

@@ -126,11 +126,15 @@ ALTER TABLE booking ENABLE ALWAYS TRIGGER booking_guard;
 ALTER TABLE resource ENABLE ALWAYS TRIGGER resource_guard;
 ALTER TABLE occurrence ENABLE ALWAYS TRIGGER occurrence_guard;
 
--- What everybody may know of everybody: that the resource is taken.
-CREATE FUNCTION busy(which int[], from_at timestamptz, to_at timestamptz)
-  RETURNS TABLE (resource_id int, starts_at timestamptz, ends_at timestamptz, quantity int)
+-- What everybody may know of everybody: that the resource is taken. Which recipe a run has is
+-- told to whoever asks for that very recipe, for he may join it; a dated run is public anyway.
+CREATE FUNCTION busy(which int[], from_at timestamptz, to_at timestamptz, recipes int[] DEFAULT '{}')
+  RETURNS TABLE (resource_id int, starts_at timestamptz, ends_at timestamptz, quantity int,
+                 recipe_id int, occurrence_id int)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT b.resource_id, b.starts_at, b.ends_at, b.quantity FROM booking b
+  SELECT b.resource_id, b.starts_at, b.ends_at, b.quantity,
+         CASE WHEN b.recipe_id = ANY (recipes) THEN b.recipe_id END, b.occurrence_id
+    FROM booking b
    WHERE b.resource_id = ANY (which) AND b.active AND b.ends_at > from_at AND b.starts_at < to_at
 $$;
 GRANT CREATE ON SCHEMA public TO pb_guard;

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 Window = tuple[datetime, datetime]
@@ -40,3 +41,38 @@ class NewOrder:
     materials_class: str | None = None  # None: the route's, else the least clean
     flags: tuple[str, ...] = ()  # materials that the lot has seen, beside the route's
     note: str = ""
+
+
+def as_data(new: NewOrder) -> dict[str, Any]:
+    """Return what was asked for, as the API takes it: ready for JSON."""
+    return {
+        "title": new.title,
+        "earliest_at": new.earliest_at.isoformat(),
+        "due_at": new.due_at.isoformat() if new.due_at else None,
+        "deadline_at": new.deadline_at.isoformat(),
+        "project_id": str(new.project_id) if new.project_id else None,
+        "route": new.route,
+        "steps": [
+            {
+                "capability": step.capability,
+                "name": step.name,
+                "duration_min": step.duration_min,
+                "quantity": step.quantity,
+                "wafer_mm": step.wafer_mm,
+                "materials_class": step.materials_class,
+                "resources": list(step.resources),
+                "windows": [
+                    {"starts_at": a.isoformat(), "ends_at": b.isoformat()}
+                    for a, b in step.windows
+                ],
+                "lag_min_min": step.lag_min_min,
+                "lag_max_min": step.lag_max_min,
+            }
+            for step in new.steps
+        ],
+        "lot_size": new.lot_size,
+        "wafer_mm": new.wafer_mm,
+        "materials_class": new.materials_class,
+        "flags": list(new.flags),
+        "note": new.note,
+    }

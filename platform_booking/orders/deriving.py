@@ -16,6 +16,7 @@ from platform_booking.orders.offer import (
     Offer,
     Operation,
     Route,
+    Run,
     Tool,
     fitting_run,
     fitting_runs,
@@ -60,6 +61,16 @@ class DerivedStep:
         """Platforms that might serve it."""
         beside = {tool.platform_id for tool, _ in self.co_uses}
         return sorted({tool.platform_id for tool in self.tools} | beside)
+
+    def run_on(self, tool: Tool) -> Run | None:
+        """Return the recipe that its load would run in on a batch resource."""
+        return fitting_run(
+            tool.runs,
+            capability_id=self.capability_id or 0,
+            wafer_mm=self.wafer_mm,
+            class_rank=self.class_rank,
+            duration_min=self.duration_min,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +180,7 @@ def _own(steps: Sequence[NewStep], lot: _Lot, offer: Offer) -> Iterator[DerivedS
                 class_rank=lot.class_rank,
                 flags=tuple(sorted(lot.flags)),
                 family=None,
-                windows=step.windows,
+                windows=tuple(sorted(step.windows)),
                 tools=(),
             ),
             lot,
@@ -232,22 +243,11 @@ def _conditions(
             Hurdle.FLAGS,
             lambda tool: tool.flags_allowed is None or tool.flags_allowed >= {*step.flags},
         ),
-        (Hurdle.RECIPE, lambda tool: _has_run(tool, step)),
+        (
+            Hurdle.RECIPE,
+            lambda tool: tool.kind is not ResourceKind.BATCH or bool(step.run_on(tool)),
+        ),
     )
-
-
-def _has_run(tool: Tool, step: DerivedStep) -> bool:
-    if tool.kind is not ResourceKind.BATCH:
-        return True
-    assert step.capability_id is not None
-    run = fitting_run(
-        tool.runs,
-        capability_id=step.capability_id,
-        wafer_mm=step.wafer_mm,
-        class_rank=step.class_rank,
-        duration_min=step.duration_min,
-    )
-    return run is not None
 
 
 def _holds(tool: Tool, quantity: int) -> bool:

@@ -26,7 +26,7 @@ from platform_booking.catalog.models import (
     RouteStep,
     RouteTemplate,
 )
-from platform_booking.orders.asking import NewOrder
+from platform_booking.orders.asking import NewOrder, as_data
 from platform_booking.orders.deriving import Derived, DerivedStep
 from platform_booking.orders.models import Order, Step, StepLag
 from platform_booking.orders.offer import Dated, Offer, Operation, Route, Run, Tool
@@ -87,6 +87,7 @@ def fill(
     order.class_rank = derived.class_rank
     order.flags = list(derived.flags)
     order.platform_ids = sorted({p for step in derived.steps for p in step.platform_ids})
+    order.asked = as_data(new)
     order.updated_at = now
 
 

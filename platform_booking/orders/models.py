@@ -38,11 +38,17 @@ class Order(PublicId, Model):
     flags: Mapped[list[str]]  # the lot's materials history
     platform_ids: Mapped[list[int]]  # every platform that might serve a step
     note: Mapped[str] = mapped_column(default="")
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)  # as it was handed in
     version: Mapped[int] = mapped_column(default=1)
     updated_at: Mapped[datetime]
 
     steps: Mapped[list["Step"]] = relationship(
-        order_by="Step.position", cascade="all, delete-orphan", back_populates="order"
+        order_by="Step.position",
+        cascade="all, delete-orphan",
+        back_populates="order",
+        # A plan may still name a step that an amendment has dropped: it gets a position
+        # below 0 and is no step of the order any more.
+        primaryjoin="and_(Order.id == Step.order_id, Step.position >= 0)",
     )
     lags: Mapped[list["StepLag"]] = relationship(cascade="all, delete-orphan")
 

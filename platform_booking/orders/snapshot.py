@@ -7,8 +7,9 @@ its length. Ids given to the solver are the rows' own, as text; resources go by 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -66,6 +67,12 @@ class Grid:
     def at(self, slot: int) -> datetime:
         """Return the instant at which a slot begins."""
         return self.origin_at + timedelta(minutes=self.minutes * slot)
+
+
+def origin_of(now: datetime, zone: ZoneInfo) -> datetime:
+    """Return the local midnight that begins the day of `now`: slot 0 of a grid."""
+    local = now.astimezone(zone)
+    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 @dataclass(frozen=True)
@@ -188,9 +195,10 @@ def load_park(
         )
         rules[row.id] = p.StayRule(row.stay_rule.value)
     recipes: dict[int, list[Recipe]] = defaultdict(list)
-    for recipe in session.scalars(sa.select(Recipe).order_by(Recipe.id)):
-        if recipe.resource_id in known:
-            recipes[recipe.resource_id].append(recipe)
+    for recipe in session.scalars(
+        sa.select(Recipe).where(Recipe.resource_id.in_(known)).order_by(Recipe.id)
+    ):
+        recipes[recipe.resource_id].append(recipe)
     return Park(
         grid=grid,
         calendar_end=calendar_end,
@@ -211,12 +219,9 @@ def load_stays(
     Loads may join a batch run that begins at or after slot `joinable_from`. `without` are
     ids of bookings that the plan may move.
     """
-    grid = park.grid
-    moving = set(without)
-    dated = {o.id for o in park.occurrences}
+    moving = list(without)
     found = session.execute(
         sa.select(
-            Booking.id,
             Booking.resource_id,
             Booking.starts_at,
             Booking.ends_at,
@@ -227,34 +232,60 @@ def load_stays(
         )
         .where(
             Booking.active,
-            Booking.ends_at > grid.origin_at,
-            Booking.starts_at < grid.at(park.calendar_end),
+            Booking.ends_at > park.grid.origin_at,
+            Booking.starts_at < park.grid.at(park.calendar_end),
+            Booking.id.not_in(moving),
         )
         .order_by(Booking.id)
     )
-    stays = []
+    return list(_stays(found, park, joinable_from=joinable_from))
+
+
+def load_taken(
+    session: Session, park: Park, *, joinable_from: int, recipes: Iterable[int]
+) -> list[p.Stay]:
+    """Return what everybody has booked, as far as a member may know it.
+
+    Row-level security hides the bookings of others; `busy` tells that a resource is taken.
+    Of batch runs it tells the recipe where it is one of `recipes`, so that a load may join.
+    """
+    found = session.execute(
+        sa.text(
+            "SELECT resource_id, starts_at, ends_at, quantity, recipe_id, occurrence_id,"
+            " NULL::text AS family FROM busy(:which, :from_at, :to_at, :recipes)"
+        ),
+        {
+            "which": list(park.resources),
+            "from_at": park.grid.origin_at,
+            "to_at": park.grid.at(park.calendar_end),
+            "recipes": sorted(recipes),
+        },
+    )
+    return list(_stays(found, park, joinable_from=joinable_from))
+
+
+def _stays(found: Iterable[Any], park: Park, *, joinable_from: int) -> Iterable[p.Stay]:
+    grid = park.grid
+    dated = {o.id for o in park.occurrences}
     for row in found:
         resource = park.resources.get(row.resource_id)
-        if row.id in moving or resource is None:
+        if resource is None:
             continue
         if resource.kind is p.Kind.EVENT and str(row.occurrence_id) not in dated:
             continue  # closed: nobody can join it any more
         start, end = grid.floor(row.starts_at), grid.ceil(row.ends_at)
         on_grid = grid.at(start) == row.starts_at and grid.at(end) == row.ends_at
         batch = resource.kind is p.Kind.BATCH
-        stays.append(
-            p.Stay(
-                resource=resource.id,
-                start=start,
-                end=min(end, park.calendar_end),
-                quantity=row.quantity,
-                recipe=str(row.recipe_id) if batch and row.recipe_id else None,
-                occurrence=str(row.occurrence_id) if row.occurrence_id else None,
-                family=row.family,
-                joinable=batch and on_grid and start >= joinable_from,
-            )
+        yield p.Stay(
+            resource=resource.id,
+            start=start,
+            end=min(end, park.calendar_end),
+            quantity=row.quantity,
+            recipe=str(row.recipe_id) if batch and row.recipe_id else None,
+            occurrence=str(row.occurrence_id) if row.occurrence_id else None,
+            family=row.family,
+            joinable=batch and on_grid and start >= joinable_from,
         )
-    return stays
 
 
 def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) -> Asked:

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from platform_booking.orders.snapshot import (
     asked_of,
     load_park,
     load_stays,
+    origin_of,
 )
 from platform_booking.orders.states import OrderState, StepState
 from solver.problem import Placement, Problem
@@ -54,12 +55,6 @@ class Snapshot:
     asked: Mapping[str, Asked]  # by id of the job
     held: Mapping[int, Sequence[Held]]  # movable bookings by step id
     platform_of: Mapping[str, int]  # row id of the platform by resource code
-
-
-def origin_of(now: datetime, zone: ZoneInfo) -> datetime:
-    """Return the local midnight that begins the day of `now`: slot 0 of a night."""
-    local = now.astimezone(zone)
-    return local.replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
 
 
 def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
