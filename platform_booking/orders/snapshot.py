@@ -141,6 +141,7 @@ class Asked:
     job: p.Job
     order_id: int
     organisation_id: int
+    version: int  # of the order, as it was read
     parts: tuple[Part, ...]  # by step of the job
 
 
@@ -330,6 +331,7 @@ def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) 
         ),
         order_id=order.id,
         organisation_id=order.organisation_id,
+        version=order.version,
         parts=tuple(parts),
     )
 

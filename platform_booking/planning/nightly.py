@@ -27,7 +27,7 @@ from platform_booking.db import db, transaction
 from platform_booking.errors import IllegalMove, NightFailed
 from platform_booking.notices.outbox import tell
 from platform_booking.orders.models import Order, Step
-from platform_booking.orders.states import StepState
+from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import claims, explaining
 from platform_booking.planning.components import Use, components
 from platform_booking.planning.models import (
@@ -41,7 +41,7 @@ from platform_booking.planning.models import (
 )
 from platform_booking.planning.snapshot import Held, Snapshot, read
 from platform_booking.planning.states import Change, PlanState
-from solver.allocation import Allocation
+from solver.allocation import Allocation, Reason
 from solver.errors import SolverError
 from solver.formats.json_format import problem_from_data, problem_to_data
 from solver.greedy import by_job, first_come_first_served, list_schedule
@@ -243,7 +243,12 @@ def _keep(
     plan.fcfs_value = value_of(snapshot.problem, yardstick)
     plan.fcfs_placed = len(by_job(yardstick))
     plan.asked = len(snapshot.problem.jobs)
-    chosen = by_job(allocation.placements)
+    changed = _changed_since(session, snapshot)
+    chosen = {
+        job: placements
+        for job, placements in by_job(allocation.placements).items()
+        if job not in changed
+    }
     plan.placed = len(chosen)
     plan.finished_at = utcnow()
     plan.state = PlanState.DRAFT
@@ -258,7 +263,13 @@ def _keep(
     session.add_all(Approval(plan_id=plan.id, platform_id=p) for p in platforms)
     plan.approve_until = now + _approval_time(session)
     _place_steps(session, snapshot, chosen)
-    _leave_out(session, plan, snapshot, allocation, now=now)
+    _leave_out(
+        session,
+        plan,
+        snapshot,
+        [reason for reason in allocation.reasons if reason.job not in changed],
+        now=now,
+    )
     session.add(_problem_row(plan, snapshot.problem))
     audit.record(
         session,
@@ -283,6 +294,27 @@ def _keep(
         ),
         seconds=plan.seconds,
     )
+
+
+def _changed_since(session: Session, snapshot: Snapshot) -> set[str]:
+    """Return the jobs whose orders were amended or withdrawn while the solver searched.
+
+    What the plan has for them is not what they ask for any more: they are in no draft, and
+    the next night reads them anew. The rows are held until the draft is kept.
+    """
+    asked = {one.order_id: (job, one.version) for job, one in snapshot.asked.items()}
+    found = session.execute(
+        sa.select(Order.id, Order.version, Order.state)
+        .where(Order.id.in_(asked))
+        .order_by(Order.id)
+        .with_for_update()
+    )
+    as_read = {
+        order_id
+        for order_id, version, state in found
+        if version == asked[order_id][1] and state is OrderState.SUBMITTED
+    }
+    return {job for order_id, (job, _) in asked.items() if order_id not in as_read}
 
 
 def _supersede(session: Session, plan: Plan) -> None:
@@ -398,7 +430,8 @@ def _place_steps(
     orders = [snapshot.asked[job].order_id for job in chosen]
     session.execute(
         sa.update(Step)
-        .where(Step.order_id.in_(orders), Step.state == StepState.WAITING)
+        .where(Step.order_id.in_(orders), Step.position >= 0)
+        .where(Step.state == StepState.WAITING)
         .values(state=StepState.PLACED)
     )
 
@@ -407,7 +440,7 @@ def _leave_out(
     session: Session,
     plan: Plan,
     snapshot: Snapshot,
-    allocation: Allocation,
+    reasons: Sequence[Reason],
     *,
     now: datetime,
 ) -> None:
@@ -415,11 +448,11 @@ def _leave_out(
         row.id: row
         for row in session.execute(
             sa.select(Order.id, Order.public_id, Order.platform_ids).where(
-                Order.id.in_([snapshot.asked[r.job].order_id for r in allocation.reasons])
+                Order.id.in_([snapshot.asked[r.job].order_id for r in reasons])
             )
         )
     }
-    for reason in allocation.reasons:
+    for reason in reasons:
         asked = snapshot.asked[reason.job]
         order = orders[asked.order_id]
         session.add(

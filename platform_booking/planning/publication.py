@@ -216,7 +216,8 @@ def _still_stands(order: Order | None, rows: Sequence[PlacementRow]) -> bool:
         return False
     wanted = StepState.PLACED if rows[0].change is Change.NEW else StepState.BOOKED
     touched = {row.step_id for row in rows}
-    return all(step.state is wanted for step in order.steps if step.id in touched)
+    states = [step.state for step in order.steps if step.id in touched]
+    return len(states) == len(touched) and all(state is wanted for state in states)
 
 
 def _hit_by_outage(session: Session, rows: dict[int, list[PlacementRow]]) -> set[int]:

@@ -13,7 +13,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Babel, Domain, get_locale
 
 from platform_booking.web.actor import optional_actor
@@ -58,7 +58,9 @@ def merged() -> Translations:
 
 
 def chosen_locale() -> str:
-    """Return the language of this request."""
+    """Return the language of this request; of the park where there is none."""
+    if not has_request_context():
+        return CHINESE
     asked = _SHORT.get(request.args.get("lang", "").lower())
     if asked:
         g.chosen_language = asked
