@@ -200,6 +200,7 @@ def upgrade() -> None:
         sa.Column("lot_size", sa.Integer(), nullable=False),
         sa.Column("class_rank", sa.Integer(), nullable=False),
         sa.Column("flags", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_route_template")),
         sa.UniqueConstraint("code", name=op.f("uq_route_template_code")),
@@ -854,6 +855,7 @@ def upgrade() -> None:
         sa.Column("capacity", sa.Integer(), nullable=False),
         sa.Column("min_load", sa.Integer(), nullable=False),
         sa.Column("family", sa.Text(), nullable=True),
+        sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.CheckConstraint("capacity >= 1 AND min_load >= 1", name=op.f("ck_recipe_loads")),
         sa.ForeignKeyConstraint(

@@ -1,5 +1,7 @@
-"""`flask --app wsgi catalogue …`."""
+"""`flask --app wsgi catalog …`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -11,7 +13,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, transaction
 from platform_booking.errors import RulesBroken
 
-group = AppGroup("catalogue", help="What can be asked for.")
+group = AppGroup("catalog", help="What can be asked for.")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -19,7 +21,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("file", type=_FILE)
 def check(file: Path) -> None:
     """Name every fault of a catalogue file; write nothing."""
-    content = _parsed(file.read_text("utf-8", errors="replace"))
+    content = _parsed(file.read_bytes())
     click.echo(
         f"{len(content['resources'])} resources, {len(content['routes'])} routes: sound"
     )
@@ -29,7 +31,7 @@ def check(file: Path) -> None:
 @click.argument("file", type=_FILE)
 def load(file: Path) -> None:
     """Load a catalogue file, whole or not at all."""
-    _load(file.read_text("utf-8", errors="replace"))
+    _load(file.read_bytes())
 
 
 @group.command("load-demo")
@@ -38,24 +40,32 @@ def load_demo() -> None:
     _load(loader.demo_text())
 
 
-def _load(text: str) -> None:
+def _load(text: str | bytes) -> None:
     content = _parsed(text)
-    with acting_as(JOB), transaction() as session:
-        done = loader.load(
-            session, content, now=utcnow(), zone=current_app.config["SETTINGS"].zone
-        )
+    settings = current_app.config["SETTINGS"]
+    if settings.job_database_url is None:
+        raise click.ClickException("JOB_DATABASE_URL is not set; a load acts as pb_job")
+    with _told(), acting_as(JOB), transaction() as session:
+        done = loader.load(session, content, now=utcnow(), zone=settings.zone)
     click.echo(
         f"{done.resources} resources, {done.routes} routes, {done.occurrences} new dated"
         f" runs; {done.retired} resources out of service"
     )
 
 
-def _parsed(text: str) -> loader.Content:
-    try:
+def _parsed(text: str | bytes) -> loader.Content:
+    with _told():
         return loader.parsed(text)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Show every fault on a line of its own, and end with status 1."""
+    try:
+        yield
     except RulesBroken as faults:
         for violation in faults.violations:
             click.echo(violation.message, err=True)
         raise click.ClickException(
-            f"{len(faults.violations)} faults; nothing was loaded"
+            f"{len(faults.violations)} fault(s); nothing was loaded"
         ) from None

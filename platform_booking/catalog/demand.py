@@ -12,12 +12,18 @@ never the demand to a solver.
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from platform_booking.catalog.hours import Hours, longest_stretch, week_of
+from platform_booking.catalog.hours import (
+    Hours,
+    is_holiday,
+    longest_stretch,
+    week_of,
+)
 from platform_booking.catalog.models import ResourceKind, StayRule
+from platform_booking.catalog.occurrences import day_of
 
 Content = Mapping[str, Any]
 
@@ -295,7 +301,7 @@ class _Maker:
         steps: list[Content] = []
         begun = 0
         for step in route["steps"]:
-            if step["parallel_group"] or begun > _LAST_START or step["quantity"] == 0:
+            if step["parallel_group"] or begun > _LAST_START:
                 break
             if not self._served(step):
                 break
@@ -385,7 +391,7 @@ class _Maker:
         """Ask for area on the first shuttle that runs within the horizon."""
         entry = min(
             (o for o in self._ahead() if o["resource"].startswith("ICD-MPW")),
-            key=lambda o: (o["day"], o["code"]),
+            key=lambda o: (self._days_ahead(o), o["code"]),
         )
         return self._on_occurrence(firm, entry, quantity=350, title="MPW")
 
@@ -393,12 +399,16 @@ class _Maker:
         """Ask for seats in the first class within the horizon."""
         entry = min(
             (o for o in self._ahead() if not o["resource"].startswith("ICD-MPW")),
-            key=lambda o: (o["day"], o["code"]),
+            key=lambda o: (self._days_ahead(o), o["code"]),
         )
         return self._on_occurrence(firm, entry, quantity=2, title="培训")
 
     def _ahead(self) -> list[Content]:
-        return [o for o in self.catalogue["occurrences"] if o["day"] > 2]
+        return [o for o in self.catalogue["occurrences"] if self._days_ahead(o) > 2]
+
+    def _days_ahead(self, entry: Content) -> int:
+        today = self.midnight.date()
+        return (day_of(entry, today=today) - today).days
 
     def _on_occurrence(
         self, firm: Firm, entry: Content, *, quantity: int, title: str
@@ -417,7 +427,7 @@ class _Maker:
                     resources=(resource["code"],),
                 ),
             ),
-            deadline=self.midnight + timedelta(days=entry["day"] + 4),
+            deadline=self.midnight + timedelta(days=self._days_ahead(entry) + 4),
         )
 
     def _running(self, firms: Sequence[Firm]) -> list[Running]:
@@ -428,7 +438,7 @@ class _Maker:
                     continue
                 for code in step["candidates"]:
                     if self.resources[code]["kind"] is ResourceKind.POOLED:
-                        begins = self.midnight - timedelta(days=9) + timedelta(hours=10)
+                        begins = self._began(timedelta(minutes=step["duration_min"]))
                         return [
                             Running(
                                 firm=firms[2 % len(firms)].code,
@@ -440,6 +450,15 @@ class _Maker:
                             )
                         ]
         return []
+
+    def _began(self, lasts: timedelta) -> datetime:
+        """Return 10:00 of a day in the week before last that had staff, as its end has."""
+        begins = self.midnight - timedelta(days=9) + timedelta(hours=10)
+        for _ in range(7):
+            if all(_staffed(moment.date()) for moment in (begins, begins + lasts)):
+                break
+            begins -= timedelta(days=1)
+        return begins
 
     def _bookable(self, resource: Content) -> bool:
         if resource["kind"] is ResourceKind.EVENT:
@@ -488,6 +507,10 @@ def _longest_stretches(catalogue: Content) -> dict[str, int]:
 
 def _registration(number: int) -> str:
     return f"91320594DEMO{number:06d}"
+
+
+def _staffed(day: date) -> bool:
+    return day.weekday() < 5 and not is_holiday(day)
 
 
 def _to_quarter(minutes: float) -> int:

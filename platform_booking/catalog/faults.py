@@ -1,42 +1,42 @@
-"""Whether the parts of a catalogue fit each other. Pure; every fault with its path."""
+"""Whether the parts of a catalogue fit each other. Pure; every fault with its path.
 
-from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
+A part that has a fault of its own shape is left out here; what refers to it is not blamed.
+"""
+
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
-from platform_booking.catalog.fileformat import minute_of_day
-from platform_booking.catalog.models import ResourceKind
+from platform_booking.catalog.filefields import minute_of_day
+from platform_booking.catalog.fileformat import PHASES
+from platform_booking.catalog.known import (
+    NONE,
+    Content,
+    Damage,
+    Known,
+    joined,
+    repeated_values,
+)
+from platform_booking.catalog.models import ResourceKind, StayRule
+from platform_booking.catalog.route_faults import route_faults
 
-Content = Mapping[str, Any]
 
-
-def faults(content: Content) -> Iterator[str]:
+def faults(content: Content, damage: Damage = NONE) -> Iterator[str]:
     """Yield a sentence for each fault of a catalogue whose shape is right."""
-    yield from _repeated(content)
-    known = _Known(content)
-    for number, entry in enumerate(content["travel"]):
-        for end in ("from_", "to"):
-            yield from known.fault(
-                "sites", entry[end], f"travel[{number}].{end.strip('_')}"
-            )
-    for number, calendar in enumerate(content["calendars"]):
-        for part in ("weekly", "offhours", "attended"):
-            for day, hours in calendar[part].items():
-                yield from _overlapping(hours, f"calendars[{number}].{part}.{day}")
-        for n, exception in enumerate(calendar["exceptions"]):
-            yield from _overlapping(
-                exception["hours"], f"calendars[{number}].exceptions[{n}].hours"
-            )
-    for number, platform in enumerate(content["platforms"]):
+    known = Known(content, damage)
+    yield from _repeated(content, known)
+    for number, calendar in known.numbered("calendars"):
+        yield from _calendar(calendar, f"calendars[{number}]")
+    yield from _travel(known)
+    for number, platform in known.numbered("platforms"):
         yield from known.fault("sites", platform["site"], f"platforms[{number}].site")
-    for number, resource in enumerate(content["resources"]):
+    for number, resource in known.numbered("resources"):
         yield from _resource(resource, f"resources[{number}]", known)
-    for number, occurrence in enumerate(content["occurrences"]):
+    for number, occurrence in known.numbered("occurrences"):
         yield from _occurrence(occurrence, f"occurrences[{number}]", known)
-    for number, route in enumerate(content["routes"]):
-        yield from _route(route, f"routes[{number}]", known)
-    for number, organisation in enumerate(content["organisations"]):
+    for number, route in known.numbered("routes"):
+        yield from route_faults(route, f"routes[{number}]", known)
+    for number, organisation in known.numbered("organisations"):
         yield from known.fault(
             "priority_classes",
             organisation["priority"],
@@ -44,42 +44,14 @@ def faults(content: Content) -> Iterator[str]:
         )
 
 
-class _Known:
-    """The codes of a file, to say whether one is known and what was perhaps meant."""
-
-    def __init__(self, content: Content) -> None:
-        self.content = content
-        self.codes = {
-            part: {entry["code"] for entry in content[part]}
-            for part in (
-                "sites",
-                "calendars",
-                "capabilities",
-                "qualifications",
-                "priority_classes",
-                "platforms",
-                "resources",
-            )
-        }
-        self.codes["classes"] = {c["code"] for c in content["materials"]["classes"]}
-        self.codes["flags"] = {f["code"] for f in content["materials"]["flags"]}
-        self.resources = {r["code"]: r for r in content["resources"]}
-
-    def fault(self, part: str, code: str, path: str) -> Iterator[str]:
-        if code in self.codes[part]:
-            return
-        near = get_close_matches(code, self.codes[part], n=3, cutoff=0.5)
-        hint = f"; did you mean {' or '.join(near)}?" if near else f"; see {part}"
-        yield f"{path}: {code!r} is not among the file's {part}{hint}"
-
-
-def _repeated(content: Content) -> Iterator[str]:
+def _repeated(content: Content, known: Known) -> Iterator[str]:
     for part, entries in content.items():
-        if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
-            continue
-        yield from _repeated_codes(entries, part)
-    yield from _repeated_codes(content["materials"]["classes"], "materials.classes")
-    yield from _repeated_codes(content["materials"]["flags"], "materials.flags")
+        if isinstance(entries, list) and entries and "code" in entries[0]:
+            yield from _repeated_codes(known.numbered(part), part)
+    for part in ("classes", "flags"):
+        yield from _repeated_codes(
+            enumerate(content["materials"][part]), f"materials.{part}"
+        )
     ranks: dict[int, int] = {}
     for number, entry in enumerate(content["materials"]["classes"]):
         if entry["rank"] in ranks:
@@ -90,15 +62,52 @@ def _repeated(content: Content) -> Iterator[str]:
         ranks.setdefault(entry["rank"], number)
 
 
-def _repeated_codes(entries: Sequence[Mapping[str, Any]], path: str) -> Iterator[str]:
+def _repeated_codes(entries: Iterator[tuple[int, Any]], path: str) -> Iterator[str]:
     seen: dict[str, int] = {}
-    for number, entry in enumerate(entries):
-        code = entry.get("code")
-        if code is None:
-            continue
+    for number, entry in entries:
+        code = entry["code"]
         if code in seen:
             yield f"{path}[{number}].code: {code!r} is already that of {path}[{seen[code]}]"
         seen.setdefault(code, number)
+
+
+def _travel(known: Known) -> Iterator[str]:
+    pairs: dict[tuple[str, str], int] = {}
+    for number, entry in known.numbered("travel"):
+        for end, key in (("from", "from_"), ("to", "to")):
+            yield from known.fault("sites", entry[key], f"travel[{number}].{end}")
+        pair = (entry["from_"], entry["to"])
+        if pair[0] == pair[1]:
+            yield f"travel[{number}].to: the same as from; a lot that stays needs no time"
+        elif pair in pairs:
+            yield (
+                f"travel[{number}]: {pair[0]} to {pair[1]} is already"
+                f" travel[{pairs[pair]}]; leave one of them out"
+            )
+        pairs.setdefault(pair, number)
+
+
+def _calendar(calendar: Content, path: str) -> Iterator[str]:
+    for part in ("weekly", "offhours", "attended"):
+        yield from _week(calendar[part], f"{path}.{part}")
+    for day, hours in calendar["attended"].items():
+        weekly = joined(calendar["weekly"].get(day, ()))
+        for begins, ends in joined(hours):
+            if not any(opens <= begins and ends <= closes for opens, closes in weekly):
+                yield f"{path}.attended.{day}: not within the weekly hours of that day"
+                break
+    dates: set[Any] = set()
+    for n, exception in enumerate(calendar["exceptions"]):
+        at = f"{path}.exceptions[{n}]"
+        if exception["date"] in dates:
+            yield f"{at}.date: {exception['date']} is given twice; write its hours as one"
+        dates.add(exception["date"])
+        yield from _overlapping(exception["hours"], f"{at}.hours")
+
+
+def _week(week: Content, path: str) -> Iterator[str]:
+    for day, hours in week.items():
+        yield from _overlapping(hours, f"{path}.{day}")
 
 
 def _overlapping(hours: Sequence[Sequence[str]], path: str) -> Iterator[str]:
@@ -108,7 +117,7 @@ def _overlapping(hours: Sequence[Sequence[str]], path: str) -> Iterator[str]:
             yield f"{path}: the hours overlap; write them as one"
 
 
-def _resource(resource: Mapping[str, Any], path: str, known: _Known) -> Iterator[str]:
+def _resource(resource: Content, path: str, known: Known) -> Iterator[str]:
     yield from known.fault("platforms", resource["platform"], f"{path}.platform")
     yield from known.fault("calendars", resource["calendar"], f"{path}.calendar")
     yield from known.fault("classes", resource["class_"], f"{path}.class")
@@ -116,80 +125,99 @@ def _resource(resource: Mapping[str, Any], path: str, known: _Known) -> Iterator
         yield from known.fault("flags", flag, f"{path}.flags_allowed[{n}]")
     for n, capability in enumerate(resource["capabilities"]):
         yield from known.fault("capabilities", capability, f"{path}.capabilities[{n}]")
+    for part in ("capabilities", "wafer_mm"):
+        yield from repeated_values(resource[part], f"{path}.{part}")
     if resource["qualification"] is not None:
         yield from known.fault(
             "qualifications", resource["qualification"], f"{path}.qualification"
         )
     if resource["kind"] is ResourceKind.UNARY and resource["capacity"] != 1:
         yield f"{path}.capacity: a unary resource takes one job at a time, so 1"
+    yield from _hours_fit(resource, path, known)
+    yield from _policy(resource["policy"], f"{path}.policy")
+    if "sets_flag" in resource["notes"]:
+        yield from known.fault(
+            "flags", resource["notes"]["sets_flag"], f"{path}.notes.sets_flag"
+        )
+    yield from _recipes(resource, path, known)
+    pairs: set[tuple[str, str]] = set()
+    for n, entry in enumerate(resource["changeovers"]):
+        pair = (entry["before"], entry["after"])
+        if pair in pairs:
+            yield f"{path}.changeovers[{n}]: {pair[0]} to {pair[1]} is given twice"
+        pairs.add(pair)
+
+
+def _hours_fit(resource: Content, path: str, known: Known) -> Iterator[str]:
+    longest = known.longest.get(resource["calendar"])
+    if longest is None or resource["kind"] is ResourceKind.EVENT:
+        return
+    if longest == 0:
+        yield (
+            f"{path}.calendar: {resource['calendar']} never opens, and only event resources"
+            " do without hours"
+        )
+    elif resource["stay"] is StayRule.INSIDE and resource["typical_minutes"] > longest:
+        yield (
+            f"{path}.typical_minutes: {resource['typical_minutes']} exceeds the longest"
+            f" open stretch of {resource['calendar']}, {longest};"
+            " is stay “ends” or “working”?"
+        )
+    for n, recipe in enumerate(resource["recipes"]):
+        if resource["stay"] is StayRule.INSIDE and recipe["duration_min"] > longest > 0:
+            yield (
+                f"{path}.recipes[{n}].duration_min: {recipe['duration_min']} exceeds the"
+                f" longest open stretch of {resource['calendar']}, {longest}"
+            )
+
+
+def _policy(policy: Content, path: str) -> Iterator[str]:
+    least, most = policy.get("min_minutes"), policy.get("max_minutes")
+    if least is not None and most is not None and least > most:
+        yield f"{path}.min_minutes: {least} exceeds max_minutes {most}"
+    yield from _week(policy.get("lifted", {}), f"{path}.lifted")
+
+
+def _recipes(resource: Content, path: str, known: Known) -> Iterator[str]:
     if resource["kind"] is ResourceKind.BATCH and not resource["recipes"]:
         yield f"{path}.recipes: a batch resource needs a recipe; loads share runs by it"
     if resource["kind"] is not ResourceKind.BATCH and resource["recipes"]:
-        yield f"{path}.recipes: only batch resources have recipes; this one is " + str(
-            resource["kind"]
+        yield (
+            f"{path}.recipes: only batch resources have recipes; this one is"
+            f" {resource['kind']}"
         )
-    yield from _repeated_codes(resource["recipes"], f"{path}.recipes")
+    yield from _repeated_codes(enumerate(resource["recipes"]), f"{path}.recipes")
     for n, recipe in enumerate(resource["recipes"]):
         yield from _recipe(recipe, resource, f"{path}.recipes[{n}]", known)
-    families: set[tuple[str, str]] = set()
-    for n, entry in enumerate(resource["changeovers"]):
-        pair = (entry["before"], entry["after"])
-        if pair in families:
-            yield f"{path}.changeovers[{n}]: {pair[0]} to {pair[1]} is given twice"
-        families.add(pair)
 
 
-def _recipe(
-    recipe: Mapping[str, Any], resource: Mapping[str, Any], path: str, known: _Known
-) -> Iterator[str]:
+def _recipe(recipe: Content, resource: Content, path: str, known: Known) -> Iterator[str]:
     yield from known.fault("classes", recipe["class_"], f"{path}.class")
     if recipe["capability"] not in resource["capabilities"]:
         yield f"{path}.capability: {resource['code']} cannot do {recipe['capability']!r}"
     if recipe["min_load"] > recipe["capacity"]:
         yield f"{path}.min_load: {recipe['min_load']} exceeds capacity {recipe['capacity']}"
+    if recipe["capacity"] > resource["capacity"]:
+        yield (
+            f"{path}.capacity: {recipe['capacity']} exceeds the resource's capacity"
+            f" {resource['capacity']}, which is that of its largest run"
+        )
     if recipe["wafer_mm"] is not None and recipe["wafer_mm"] not in resource["wafer_mm"]:
         yield f"{path}.wafer_mm: {resource['code']} does not take {recipe['wafer_mm']} mm"
 
 
-def _occurrence(entry: Mapping[str, Any], path: str, known: _Known) -> Iterator[str]:
+def _occurrence(entry: Content, path: str, known: Known) -> Iterator[str]:
     yield from known.fault("resources", entry["resource"], f"{path}.resource")
     resource = known.resources.get(entry["resource"])
     if resource is not None and resource["kind"] is not ResourceKind.EVENT:
         yield f"{path}.resource: {entry['resource']} is {resource['kind']}, not event"
-    if minute_of_day(entry["time"]) is None:
-        yield f"{path}.time: {entry['time']!r} is not a time of day, such as 09:00"
-    if entry["closes_day"] is not None and entry["closes_day"] > entry["day"]:
-        yield f"{path}.closes_day: registration closes after the run begins"
-
-
-def _route(route: Mapping[str, Any], path: str, known: _Known) -> Iterator[str]:
-    yield from known.fault("classes", route["class_"], f"{path}.class")
-    for n, code in enumerate(route["platforms"]):
-        yield from known.fault("platforms", code, f"{path}.platforms[{n}]")
-    for n, flag in enumerate(route["flags"]):
-        yield from known.fault("flags", flag, f"{path}.flags[{n}]")
-    for n, step in enumerate(route["steps"]):
-        at = f"{path}.steps[{n}]"
-        yield from known.fault("capabilities", step["capability"], f"{at}.capability")
-        yield from known.fault("classes", step["class_after"], f"{at}.class_after")
-        if step["sets_flag"] is not None:
-            yield from known.fault("flags", step["sets_flag"], f"{at}.sets_flag")
-        if step["lag_max_min"] is not None and step["lag_max_min"] < step["lag_min_min"]:
-            yield f"{at}.lag_max_min: {step['lag_max_min']} is below lag_min_min"
-        for m, use in enumerate(step["co_uses"]):
-            yield from known.fault(
-                "capabilities", use["capability"], f"{at}.co_uses[{m}].capability"
-            )
-        yield from _candidates(step, at, known)
-
-
-def _candidates(step: Mapping[str, Any], path: str, known: _Known) -> Iterator[str]:
-    for m, code in enumerate(step["candidates"]):
-        yield from known.fault("resources", code, f"{path}.candidates[{m}]")
-        resource = known.resources.get(code)
-        if resource is not None and step["capability"] not in resource["capabilities"]:
-            yield f"{path}.candidates[{m}]: {code} cannot do {step['capability']!r}"
-    if not step["candidates"] and not any(
-        step["capability"] in r["capabilities"] for r in known.content["resources"]
-    ):
-        yield f"{path}.capability: no resource of the file can do {step['capability']!r}"
+    if (entry["day"] is None) == (entry["date"] is None):
+        yield f"{path}.day: give either day or date, when the run begins"
+    for name in ("closes", *PHASES):
+        place = entry if name == "closes" else entry["phases"]
+        at = path if name == "closes" else f"{path}.phases"
+        if place[f"{name}_day"] is not None and place[f"{name}_date"] is not None:
+            yield f"{at}.{name}_day: give either {name}_day or {name}_date, not both"
+    for closes, begins in (("closes_day", "day"), ("closes_date", "date")):
+        if None not in (entry[closes], entry[begins]) and entry[closes] > entry[begins]:
+            yield f"{path}.{closes}: registration closes after the run begins"

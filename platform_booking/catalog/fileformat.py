@@ -5,86 +5,73 @@ Shape only: whether one part of the file fits another is `catalog.faults`' affai
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate, validates
 
+from platform_booking.catalog.filefields import (
+    DAYS,
+    MOST,
+    ClockPair,
+    Flag,
+    Prose,
+    TimeOfDay,
+    Whole,
+)
 from platform_booking.catalog.models import ResourceKind, StayRule
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _CODE = validate.Regexp(
-    r"^[A-Za-z0-9][A-Za-z0-9./_+-]{0,79}$",
-    error="letters, digits and ./_+- only, 80 at most",
+    r"\A[A-Za-z0-9][A-Za-z0-9./_+-]{0,79}\Z",
+    error="letters, digits and ./_+- only, 80 at most, the first a letter or digit",
 )
 
 
-def _code() -> fields.String:
-    return fields.String(required=True, validate=_CODE)
+def _code(*, required: bool = True) -> fields.String:
+    return fields.String(required=required, validate=_CODE)
 
 
-def _whole(least: int, **options: Any) -> fields.Integer:
-    options.setdefault("required", "load_default" not in options)
-    return fields.Integer(strict=True, validate=validate.Range(min=least), **options)
+class Shape(Schema):
+    """A schema that says where its fields are told."""
+
+    error_messages = {  # noqa: RUF012 - marshmallow's own form
+        "unknown": "not a field of this format; see docs/catalogue-format.md",
+        "type": "an object is expected, as {…}",
+    }
 
 
-class ClockPair(fields.Field[list[str]]):
-    """Two times of day, `["09:00", "17:30"]`; the second may be "24:00"."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **_: Any) -> list[str]:
-        if not (isinstance(value, list) and len(value) == 2):
-            raise ValidationError('two times of day are expected, as ["09:00", "17:30"]')
-        start, end = (minute_of_day(v) for v in value)
-        if start is None or end is None:
-            raise ValidationError(f"{value!r}: times of day run from 00:00 to 24:00")
-        if end <= start:
-            raise ValidationError(f"{value!r}: the end is not after the start")
-        return value
-
-
-def minute_of_day(text: object) -> int | None:
-    """Return minutes since midnight of "HH:MM", 1440 for "24:00", None if it is neither."""
-    if not isinstance(text, str):
-        return None
-    hour, colon, minute = text.partition(":")
-    if not (colon and hour.isdecimal() and minute.isdecimal() and len(minute) == 2):
-        return None
-    value = int(hour) * 60 + int(minute)
-    return value if int(minute) < 60 and value <= 1440 else None
-
-
-class NameSchema(Schema):
+class NameSchema(Shape):
     """A name in both languages."""
 
-    zh = fields.String(required=True, validate=validate.Length(min=1, max=200))
-    en = fields.String(required=True, validate=validate.Length(min=1, max=200))
+    zh = Prose(required=True)
+    en = Prose(required=True)
 
 
-class NamedSchema(Schema):
+class NamedSchema(Shape):
     """Something that has a code and a name, and nothing else."""
 
     code = _code()
     name = fields.Nested(NameSchema, required=True)
 
 
-class TravelSchema(Schema):
+class TravelSchema(Shape):
     """Minutes from one site to another."""
 
     from_ = fields.String(required=True, data_key="from")
     to = fields.String(required=True)
-    minutes = _whole(0)
+    minutes = Whole(0)
 
 
-class ExceptionSchema(Schema):
+class ExceptionSchema(Shape):
     """A date on which a calendar differs from its week."""
 
     date = fields.Date(required=True)
     hours = fields.List(ClockPair(), required=True)
-    note = fields.String(load_default="")
+    note = Prose(0, load_default="")
 
 
-def _week() -> fields.Dict:
+def _week(**options: Any) -> fields.Dict:
     return fields.Dict(
         keys=fields.String(validate=validate.OneOf(DAYS)),
         values=fields.List(ClockPair()),
-        load_default=dict,
+        **(options or {"load_default": dict}),
     )
 
 
@@ -94,17 +81,17 @@ class CalendarSchema(NamedSchema):
     weekly = _week()
     offhours = _week()
     attended = _week()
-    keeps_holidays = fields.Boolean(load_default=True)
+    keeps_holidays = Flag(load_default=True)
     exceptions = fields.List(fields.Nested(ExceptionSchema), load_default=list)
 
 
 class ClassSchema(NamedSchema):
     """A contamination class."""
 
-    rank = _whole(0)
+    rank = Whole(0, 1000)
 
 
-class MaterialsSchema(Schema):
+class MaterialsSchema(Shape):
     """Contamination classes and material flags."""
 
     classes = fields.List(
@@ -117,30 +104,88 @@ class PlatformSchema(NamedSchema):
     """A platform."""
 
     site = fields.String(required=True)
-    freeze_hours = _whole(0, load_default=24)
-    horizon_days = _whole(1, load_default=14)
-    approval_hours = _whole(1, load_default=10)
+    freeze_hours = Whole(0, load_default=24)
+    horizon_days = Whole(1, load_default=14)
+    approval_hours = Whole(1, load_default=10)
 
 
-class ChangeoverSchema(Schema):
+class ChangeoverSchema(Shape):
     """Minutes between two set-up families."""
 
-    before = fields.String(required=True)
-    after = fields.String(required=True)
-    minutes = _whole(0)
+    before = Prose(most=80, required=True)
+    after = Prose(most=80, required=True)
+    minutes = Whole(0)
 
 
-class RecipeSchema(Schema):
+class RecipeSchema(Shape):
     """Conditions under which loads may share a run."""
 
     code = _code()
     capability = fields.String(required=True)
-    wafer_mm = _whole(1, required=True, allow_none=True)
+    wafer_mm = Whole(1, 1000, required=True, allow_none=True)
     class_ = fields.String(required=True, data_key="class")
-    duration_min = _whole(1)
-    capacity = _whole(1)
-    min_load = _whole(1, load_default=1)
-    family = fields.String(load_default=None, allow_none=True)
+    duration_min = Whole(1)
+    capacity = Whole(1)
+    min_load = Whole(1, load_default=1)
+    family = Prose(most=80, load_default=None, allow_none=True)
+
+
+class PolicySchema(Shape):
+    """Limits of bookings that a person makes. What is absent does not bind."""
+
+    preset = _code(required=False)
+    min_minutes = Whole(1, required=False)
+    max_minutes = Whole(1, required=False)
+    horizon_days = Whole(1, required=False)
+    notice_days = Whole(0, required=False)
+    cutoff_hours = Whole(0, required=False)
+    late_cancel_hours = Whole(0, required=False)
+    no_show_minutes = Whole(0, required=False)
+    per_day = Whole(1, required=False)
+    gap_minutes = Whole(0, required=False)
+    future_minutes = Whole(1, required=False)
+    walk_up = Flag(required=False)
+    lifted = _week(required=False)
+    min_area_001mm2 = Whole(1, required=False)
+    area_step_001mm2 = Whole(1, required=False)
+
+
+def _band() -> fields.List[Any]:
+    return fields.List(
+        fields.Float(validate=validate.Range(min=0, max=MOST)),
+        validate=validate.Length(equal=2),
+    )
+
+
+class RateSchema(Shape):
+    """Prices from and to, by who pays."""
+
+    unit = fields.Nested(NameSchema, required=True)
+    academic = _band()
+    sme = _band()
+    industrial = _band()
+
+
+class TokenCostSchema(Shape):
+    """How many units of a pool one use of a kind takes."""
+
+    name = fields.Nested(NameSchema, required=True)
+    tokens = Whole(1)
+
+
+class NotesSchema(Shape):
+    """Facts that people should know and no rule reads."""
+
+    zh = Prose(most=1000, required=False)
+    en = Prose(most=1000, required=False)
+    hazard = fields.Nested(NameSchema)
+    sets_flag = fields.String()
+    readpoints_h = fields.List(Whole(1, required=False))
+    samples_per_unit = Whole(1, required=False)
+    owner_first = Flag(required=False)
+    spare_hours_week = Whole(1, 168, required=False)
+    spare_lots_month = Whole(1, required=False)
+    token_costs = fields.List(fields.Nested(TokenCostSchema))
 
 
 class ResourceSchema(NamedSchema):
@@ -148,21 +193,21 @@ class ResourceSchema(NamedSchema):
 
     platform = fields.String(required=True)
     kind = fields.Enum(ResourceKind, by_value=True, required=True)
-    capacity = _whole(1)
-    unit = fields.String(load_default="")
+    capacity = Whole(1)
+    unit = Prose(0, 40, load_default="")
     calendar = fields.String(required=True)
     stay = fields.Enum(StayRule, by_value=True, load_default=StayRule.INSIDE)
-    wafer_mm = fields.List(_whole(1, required=False), load_default=list)
+    wafer_mm = fields.List(Whole(1, 1000, required=False), load_default=list)
     class_ = fields.String(required=True, data_key="class")
     flags_allowed = fields.List(fields.String(), load_default=None, allow_none=True)
-    imposes_class = fields.Boolean(load_default=False)
-    self_run = fields.Boolean(load_default=False)
+    imposes_class = Flag(load_default=False)
+    self_run = Flag(load_default=False)
     qualification = fields.String(load_default=None, allow_none=True)
-    typical_minutes = _whole(1)
-    setup_minutes = _whole(0, load_default=0)
-    policy = fields.Dict(load_default=dict)
-    rate = fields.Dict(load_default=dict)
-    notes = fields.Dict(load_default=dict)
+    typical_minutes = Whole(1)
+    setup_minutes = Whole(0, load_default=0)
+    policy = fields.Nested(PolicySchema, load_default=dict)
+    rate = fields.Nested(RateSchema, load_default=dict)
+    notes = fields.Nested(NotesSchema, load_default=dict)
     capabilities = fields.List(
         fields.String(), required=True, validate=validate.Length(min=1)
     )
@@ -170,50 +215,81 @@ class ResourceSchema(NamedSchema):
     recipes = fields.List(fields.Nested(RecipeSchema), load_default=list)
 
 
-class OccurrenceSchema(Schema):
-    """A dated run of an event resource; days count from the day of loading."""
+def _day(**options: Any) -> Whole:
+    return Whole(-36500, 36500, allow_none=True, load_default=None, **options)
+
+
+def _date() -> fields.Date:
+    return fields.Date(allow_none=True, load_default=None)
+
+
+class PhasesSchema(Shape):
+    """Milestones of a shuttle run, each as a day from the day of loading or as a date."""
+
+    upload_opens_day = _day()
+    upload_opens_date = _date()
+    upload_closes_day = _day()
+    upload_closes_date = _date()
+    frozen_day = _day()
+    frozen_date = _date()
+    wafer_start_day = _day()
+    wafer_start_date = _date()
+    out_day = _day()
+    out_date = _date()
+    least_fill = fields.Float(
+        validate=validate.Range(min=0, max=1), allow_none=True, load_default=None
+    )
+
+
+PHASES = ("upload_opens", "upload_closes", "frozen", "wafer_start", "out")
+
+
+class OccurrenceSchema(Shape):
+    """A dated run of an event resource: on a date, or days from the day of loading."""
 
     code = _code()
     resource = fields.String(required=True)
-    day = fields.Integer(required=True, strict=True)
-    time = fields.String(required=True)
-    minutes = _whole(1)
-    capacity = _whole(1)
-    closes_day = fields.Integer(strict=True, load_default=None, allow_none=True)
-    phases = fields.Dict(load_default=dict)
+    day = _day()
+    date = _date()
+    time = TimeOfDay(required=True)
+    minutes = Whole(1)
+    capacity = Whole(1)
+    closes_day = _day()
+    closes_date = _date()
+    phases = fields.Nested(PhasesSchema, load_default=lambda: PhasesSchema().load({}))
 
 
-class CoUseSchema(Schema):
+class CoUseSchema(Shape):
     """A capability held beside the main one."""
 
     capability = fields.String(required=True)
-    quantity = _whole(1)
+    quantity = Whole(1)
 
 
-class RouteStepSchema(Schema):
+class RouteStepSchema(Shape):
     """One operation of a route."""
 
-    seq = _whole(1)
+    seq = Whole(1)
     capability = fields.String(required=True)
     name = fields.Nested(NameSchema, required=True)
-    duration_min = _whole(1)
-    quantity = _whole(1, load_default=None, allow_none=True)
-    lag_min_min = _whole(0, load_default=0)
-    lag_max_min = _whole(0, load_default=None, allow_none=True)
-    parallel_group = fields.String(load_default=None, allow_none=True)
+    duration_min = Whole(1)
+    quantity = Whole(1, load_default=None, allow_none=True)
+    lag_min_min = Whole(0, load_default=0)
+    lag_max_min = Whole(0, load_default=None, allow_none=True)
+    parallel_group = Prose(most=80, load_default=None, allow_none=True)
     class_after = fields.String(required=True)
     sets_flag = fields.String(load_default=None, allow_none=True)
     co_uses = fields.List(fields.Nested(CoUseSchema), load_default=list)
     candidates = fields.List(fields.String(), load_default=list)
-    family = fields.String(load_default=None, allow_none=True)
+    family = Prose(most=80, load_default=None, allow_none=True)
 
 
 class RouteSchema(NamedSchema):
     """A route template."""
 
     platforms = fields.List(fields.String(), required=True)
-    wafer_mm = _whole(1, required=True, allow_none=True)
-    lot_size = _whole(1)
+    wafer_mm = Whole(1, 1000, required=True, allow_none=True)
+    lot_size = Whole(1)
     class_ = fields.String(required=True, data_key="class")
     flags = fields.List(fields.String(), load_default=list)
     steps = fields.List(
@@ -224,34 +300,63 @@ class RouteSchema(NamedSchema):
 class PriorityClassSchema(NamedSchema):
     """A priority class and what a placed order of it weighs."""
 
-    weight = _whole(1)
+    weight = Whole(1)
 
 
 class OrganisationSchema(NamedSchema):
     """An example organisation, for demonstrations."""
 
-    size = fields.String(required=True)
+    size = Prose(most=40, required=True)
     priority = fields.String(required=True)
 
 
-class CatalogueSchema(Schema):
+class DemandSchema(Shape):
+    """When people submit: weights by hour of the day and by day of the week."""
+
+    hour_of_day = fields.Dict(
+        keys=fields.String(validate=validate.OneOf([str(h) for h in range(24)])),
+        values=Whole(0, required=False),
+        required=True,
+        validate=validate.Length(equal=24),
+    )
+    day_of_week = fields.Dict(
+        keys=fields.String(validate=validate.OneOf(DAYS)),
+        values=Whole(0, required=False),
+        required=True,
+        validate=validate.Length(equal=7),
+    )
+
+
+def _list(entry: type[Schema], **options: Any) -> fields.List[Any]:
+    return fields.List(fields.Nested(entry), **(options or {"load_default": list}))
+
+
+class CatalogueSchema(Shape):
     """A whole file."""
 
-    format = fields.Integer(required=True, validate=validate.Equal(1))
-    title = fields.String(required=True)
-    version = fields.String(required=True)
-    demo = fields.Boolean(load_default=False)
-    sites = fields.List(fields.Nested(NamedSchema), required=True)
-    travel = fields.List(fields.Nested(TravelSchema), load_default=list)
-    calendars = fields.List(fields.Nested(CalendarSchema), required=True)
+    format = Whole(1, required=True)
+    title = Prose(required=True)
+    version = Prose(most=40, required=True)
+    demo = Flag(load_default=False)
+    sites = _list(NamedSchema, required=True)
+    travel = _list(TravelSchema)
+    calendars = _list(CalendarSchema, required=True)
     materials = fields.Nested(MaterialsSchema, required=True)
-    capabilities = fields.List(fields.Nested(NamedSchema), required=True)
-    qualifications = fields.List(fields.Nested(NamedSchema), load_default=list)
-    priority_classes = fields.List(fields.Nested(PriorityClassSchema), required=True)
-    platforms = fields.List(fields.Nested(PlatformSchema), required=True)
-    resources = fields.List(fields.Nested(ResourceSchema), required=True)
-    occurrences = fields.List(fields.Nested(OccurrenceSchema), load_default=list)
-    routes = fields.List(fields.Nested(RouteSchema), load_default=list)
-    organisations = fields.List(fields.Nested(OrganisationSchema), load_default=list)
-    demand = fields.Dict(load_default=dict)
-    glossary = fields.List(fields.Dict(), load_default=list)
+    capabilities = _list(NamedSchema, required=True)
+    qualifications = _list(NamedSchema)
+    priority_classes = _list(
+        PriorityClassSchema, required=True, validate=validate.Length(min=1)
+    )
+    platforms = _list(PlatformSchema, required=True)
+    resources = _list(ResourceSchema, required=True)
+    occurrences = _list(OccurrenceSchema)
+    routes = _list(RouteSchema)
+    organisations = _list(OrganisationSchema)
+    demand = fields.Nested(DemandSchema, load_default=dict)
+    glossary = _list(NameSchema)
+
+    @validates("format")
+    def known_format(self, value: int, **_: object) -> None:
+        """Refuse what a later version of this service may have written."""
+        if value != 1:
+            raise ValidationError(f"format {value} is unknown here; this service reads 1")

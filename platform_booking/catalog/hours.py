@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import holidays
 
-from platform_booking.catalog.fileformat import DAYS, minute_of_day
+from platform_booking.catalog.filefields import DAYS, minute_of_day
 
 if TYPE_CHECKING:
     from platform_booking.catalog.models import Calendar
@@ -84,15 +84,22 @@ def spans(
     return merged
 
 
+UNBROKEN = 10**9
+"""Minutes of the longest open stretch of what never closes: longer than any stay."""
+
+
 def longest_stretch(hours: Hours) -> int:
-    """Return the minutes of the longest open stretch of a week; 10080 for always."""
+    """Return the minutes of the longest open stretch of the week; `UNBROKEN` for always.
+
+    Dated exceptions and holidays play no part.
+    """
     line = [m + day * 1440 for day in range(14) for s in hours.week[day % 7] for m in s]
     longest = begun = 0
     for n in range(0, len(line), 2):
         if n == 0 or line[n] != line[n - 1]:
             begun = line[n]
         longest = max(longest, line[n + 1] - begun)
-    return min(longest, 7 * 1440)
+    return UNBROKEN if longest > 7 * 1440 else longest
 
 
 @cache

@@ -1,29 +1,26 @@
-"""Load a catalogue file: whole or not at all, again and again.
+"""Write a catalogue to the database: whole or not at all, again and again.
 
-Entries are known by their codes. A second load changes what differs; a resource that the
-file no longer names becomes inactive, for bookings may still point at it.
+Entries are known by their codes. A second load changes what differs. What the file no
+longer names goes out of service and is never deleted, for bookings and orders point at it.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
-from importlib.resources import files
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from marshmallow import ValidationError
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
-from platform_booking.catalog import models
-from platform_booking.catalog.faults import faults
-from platform_booking.catalog.fileformat import CatalogueSchema, minute_of_day
-from platform_booking.errors import RulesBroken, Violation
+from platform_booking.catalog import load_resources, models
+from platform_booking.catalog.loading import Load, assign, differs, named, put
+from platform_booking.catalog.occurrences import dated
+from platform_booking.catalog.reading import Content, demo_text, parsed, violation
+from platform_booking.errors import RulesBroken
 
-Content = dict[str, Any]
+__all__ = ["Content", "Loaded", "demo_text", "load", "parsed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,71 +29,45 @@ class Loaded:
 
     resources: int
     routes: int
-    occurrences: int
+    occurrences: int  # new ones
     retired: int  # resources that the file no longer names
-
-
-def demo_text() -> str:
-    """Return the demo catalogue that comes with the service."""
-    return (
-        files("platform_booking.catalog").joinpath("demo/catalogue.json").read_text("utf-8")
-    )
-
-
-def parsed(text: str) -> Content:
-    """Read a catalogue file.
-
-    Raises
-    ------
-    RulesBroken
-        With every fault of the file, each with its path.
-    """
-    try:
-        raw = json.loads(text)
-    except json.JSONDecodeError as fault:
-        where = f"line {fault.lineno}, column {fault.colno}"
-        raise RulesBroken([_fault(f"{where}: not JSON: {fault.msg}")]) from None
-    if not isinstance(raw, dict):
-        raise RulesBroken([_fault("the file is not one JSON object")])
-    try:
-        content: Content = CatalogueSchema().load(raw)
-    except ValidationError as fault:
-        raise RulesBroken([_fault(line) for line in _paths(fault.messages)]) from None
-    found = list(faults(content))
-    if found:
-        raise RulesBroken([_fault(line) for line in found])
-    content["content_hash"] = hashlib.sha256(text.encode()).hexdigest()
-    return content
 
 
 def load(session: Session, content: Content, *, now: datetime, zone: ZoneInfo) -> Loaded:
     """Write a parsed catalogue. Takes part in the caller's transaction.
 
-    Occurrences are given in days from the day of loading in `zone`; one that is known
-    already keeps its dates, for people have booked it.
+    Bookings wait meanwhile, some seconds at most. Runs that are given in days count from
+    the day of the first load in `zone`; one that is known already keeps its dates, for
+    people have booked it.
+
+    Raises
+    ------
+    RulesBroken
+        If bookings stand in the way of a change; all such changes are named. The
+        transaction must be rolled back.
     """
-    _simple(session, content)
-    session.flush()  # ids of sites, calendars, capabilities
-    platforms = _platforms(session, content)
-    session.flush()  # ids of platforms
-    retired = _resources(session, content, platforms)
+    session.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('catalogue load'))"))
+    session.execute(sa.text("SELECT FROM resource ORDER BY id FOR NO KEY UPDATE"))
+    run = Load(session, content, now, zone)
+    _simple(run)
+    _classes(run)
+    if run.refused:
+        raise RulesBroken(run.refused)  # the ranks are needed by all that follows
+    session.flush()  # ids of sites
+    _travel(run)
+    _calendars(run)
+    _platforms(run)
+    session.flush()  # ids of calendars, capabilities, platforms
+    retired = load_resources.resources(run)
     session.flush()  # ids of resources
-    occurrences = _occurrences(session, content, now=now, zone=zone)
-    _routes(session, content)
-    session.add(
-        models.CatalogueLoad(
-            loaded_at=now,
-            title=content["title"],
-            version=content["version"],
-            demo=content["demo"],
-            content_hash=content["content_hash"],
-            extras={
-                key: content[key]
-                for key in ("priority_classes", "organisations", "demand", "glossary")
-            },
-        )
-    )
-    audit.record(session, act="catalogue.load", subject=f"catalogue {content['title']}")
+    load_resources.capabilities(run)
+    load_resources.changeovers(run)
+    load_resources.recipes(run)
+    occurrences = _occurrences(run)
+    _routes(run)
+    if run.refused:
+        raise RulesBroken(run.refused)
+    _remember(run)
     return Loaded(
         resources=len(content["resources"]),
         routes=len(content["routes"]),
@@ -105,261 +76,194 @@ def load(session: Session, content: Content, *, now: datetime, zone: ZoneInfo) -
     )
 
 
-def _fault(line: str) -> Violation:
-    path, _, _message = line.partition(": ")
-    return Violation(rule="catalogue", message=line, where=path)
-
-
-def _paths(messages: Any, path: str = "") -> Iterable[str]:
-    """Flatten marshmallow's nested messages to `resources[3].calendar: …` lines."""
-    if isinstance(messages, Mapping):
-        for key, inner in messages.items():
-            if key == "_schema":
-                yield from _paths(inner, path)
-            elif isinstance(key, int):
-                yield from _paths(inner, f"{path}[{key}]")
-            else:
-                yield from _paths(inner, f"{path}.{key}" if path else str(key))
-    else:
-        for message in messages if isinstance(messages, list) else [messages]:
-            yield f"{path or 'file'}: {message}"
-
-
-def _by_code(session: Session, model: type[Any]) -> dict[str, Any]:
-    return {row.code: row for row in session.scalars(sa.select(model))}
-
-
-def _put(session: Session, known: dict[str, Any], model: type[Any], values: Content) -> Any:
-    row = known.get(values["code"])
-    if row is None:
-        row = known[values["code"]] = model(**values)
-        session.add(row)
-    else:
-        for key, value in values.items():
-            if getattr(row, key) != value:
-                setattr(row, key, value)
-    return row
-
-
-def _named(entry: Content) -> Content:
-    return {
-        "code": entry["code"],
-        "name_zh": entry["name"]["zh"],
-        "name_en": entry["name"]["en"],
-    }
-
-
-def _simple(session: Session, content: Content) -> None:
-    for part, model in (
-        ("sites", models.Site),
-        ("capabilities", models.Capability),
-        ("qualifications", models.Qualification),
-    ):
-        known = _by_code(session, model)
-        for entry in content[part]:
-            _put(session, known, model, _named(entry))
-    known = _by_code(session, models.MaterialFlag)
-    for entry in content["materials"]["flags"]:
-        _put(session, known, models.MaterialFlag, _named(entry))
-    known = _by_code(session, models.MaterialsClass)
-    for entry in content["materials"]["classes"]:
-        _put(session, known, models.MaterialsClass, _named(entry) | {"rank": entry["rank"]})
-    session.flush()  # ids of sites
-    site = {row.code: row.id for row in session.scalars(sa.select(models.Site))}
-    session.execute(sa.delete(models.Travel))
-    session.add_all(
-        models.Travel(
-            from_site_id=site[e["from_"]], to_site_id=site[e["to"]], minutes=e["minutes"]
+def _remember(run: Load) -> None:
+    run.session.add(
+        models.CatalogueLoad(
+            loaded_at=run.now,
+            title=run.content["title"],
+            version=run.content["version"],
+            demo=run.content["demo"],
+            content_hash=run.content["content_hash"],
+            extras={
+                key: run.content[key]
+                for key in ("priority_classes", "organisations", "demand", "glossary")
+            },
         )
-        for e in content["travel"]
     )
-    known = _by_code(session, models.Calendar)
-    for entry in content["calendars"]:
-        row = _put(
-            session,
-            known,
-            models.Calendar,
-            _named(entry)
-            | {k: entry[k] for k in ("weekly", "offhours", "attended", "keeps_holidays")},
+    audit.record(
+        run.session, act="catalogue.load", subject=f"catalogue {run.content['title']}"
+    )
+
+
+def _simple(run: Load) -> None:
+    for entries, model in (
+        (run.content["sites"], models.Site),
+        (run.content["capabilities"], models.Capability),
+        (run.content["qualifications"], models.Qualification),
+        (run.content["materials"]["flags"], models.MaterialFlag),
+    ):
+        known = run.rows(model)
+        for entry in entries:
+            put(run.session, known, model, named(entry))
+
+
+def _classes(run: Load) -> None:
+    """Write the contamination classes. Orders carry ranks, so a class keeps its own."""
+    known = run.rows(models.MaterialsClass)
+    by_rank = {row.rank: row for row in known.values()}
+    for number, entry in enumerate(run.content["materials"]["classes"]):
+        row = known.get(entry["code"])
+        if row is not None and row.rank != entry["rank"]:
+            run.refused.append(
+                violation(
+                    f"materials.classes[{number}].rank: {entry['code']} was loaded with"
+                    f" rank {row.rank}, which orders carry; give the new rank a new class"
+                )
+            )
+            continue
+        row = row or by_rank.get(entry["rank"])
+        if row is None:
+            run.session.add(models.MaterialsClass(**named(entry), rank=entry["rank"]))
+        else:
+            assign(row, named(entry))
+
+
+def _travel(run: Load) -> None:
+    site = run.ids(models.Site)
+    wanted = {
+        (site[e["from_"]], site[e["to"]]): e["minutes"] for e in run.content["travel"]
+    }
+    for row in run.session.scalars(sa.select(models.Travel)):
+        minutes = wanted.pop((row.from_site_id, row.to_site_id), None)
+        if minutes is None:
+            run.session.delete(row)
+        else:
+            assign(row, {"minutes": minutes})
+    run.session.add_all(
+        models.Travel(from_site_id=start, to_site_id=end, minutes=minutes)
+        for (start, end), minutes in wanted.items()
+    )
+
+
+def _calendars(run: Load) -> None:
+    known = run.rows(models.Calendar)
+    hours = ("weekly", "offhours", "attended", "keeps_holidays")
+    for entry in run.content["calendars"]:
+        values = {key: entry[key] for key in hours}
+        row = known.get(entry["code"])
+        dates = {e["date"]: (e["hours"], e["note"]) for e in entry["exceptions"]}
+        before = (
+            {} if row is None else {e.on_date: (e.hours, e.note) for e in row.exceptions}
         )
-        session.flush()  # old exceptions go before new ones of the same date come
+        if row is not None and (differs(row, values) or dates != before):
+            run.session.execute(  # the guard's row first, as for bookings
+                sa.update(models.Resource)
+                .where(models.Resource.calendar_id == row.id)
+                .values(guard_seq=models.Resource.guard_seq + 1)
+                .execution_options(synchronize_session=False)
+            )
+        row = put(run.session, known, models.Calendar, named(entry) | values)
+        if dates == before:
+            continue
         row.exceptions.clear()
-        session.flush()  # as above
+        run.session.flush()  # old exceptions go before new ones of the same date come
         row.exceptions.extend(
-            models.CalendarException(on_date=e["date"], hours=e["hours"], note=e["note"])
-            for e in entry["exceptions"]
+            models.CalendarException(on_date=on_date, hours=stretches, note=note)
+            for on_date, (stretches, note) in dates.items()
         )
 
 
-def _platforms(session: Session, content: Content) -> dict[str, Any]:
-    site = {row.code: row.id for row in session.scalars(sa.select(models.Site))}
-    known = _by_code(session, models.Platform)
-    for position, entry in enumerate(content["platforms"]):
-        _put(
-            session,
+def _platforms(run: Load) -> None:
+    site = run.ids(models.Site)
+    known = run.rows(models.Platform)
+    for position, entry in enumerate(run.content["platforms"]):
+        put(
+            run.session,
             known,
             models.Platform,
-            _named(entry)
+            named(entry)
             | {
                 "site_id": site[entry["site"]],
                 "position": position,
                 **{k: entry[k] for k in ("freeze_hours", "horizon_days", "approval_hours")},
             },
         )
-    return known
 
 
-def _resources(session: Session, content: Content, platforms: Mapping[str, Any]) -> int:
-    ids = {
-        model: {code: row.id for code, row in _by_code(session, model).items()}
-        for model in (models.Calendar, models.Capability, models.Qualification)
-    }
-    rank = {c["code"]: c["rank"] for c in content["materials"]["classes"]}
-    known = _by_code(session, models.Resource)
-    named = set()
-    for entry in content["resources"]:
-        named.add(entry["code"])
-        _put(
-            session,
-            known,
-            models.Resource,
-            _named(entry)
-            | {
-                "platform_id": platforms[entry["platform"]].id,
-                "kind": entry["kind"],
-                "capacity": entry["capacity"],
-                "calendar_id": ids[models.Calendar][entry["calendar"]],
-                "stay_rule": entry["stay"],
-                "class_rank": rank[entry["class_"]],
-                "qualification_id": ids[models.Qualification].get(entry["qualification"]),
-                "active": True,
-                "demo": content["demo"],
-                **{
-                    k: entry[k]
-                    for k in (
-                        "unit", "wafer_mm", "flags_allowed", "imposes_class", "self_run",
-                        "typical_minutes", "setup_minutes", "policy", "rate", "notes",
-                    )
-                },
-            },
-        )  # fmt: skip
-    retired = [row for code, row in known.items() if code not in named and row.active]
-    for row in retired:
-        row.active = False
-    session.flush()  # ids of resources
-    _parts(session, content["resources"], known, ids[models.Capability], rank)
-    return len(retired)
-
-
-def _parts(
-    session: Session,
-    entries: Sequence[Content],
-    resources: Mapping[str, Any],
-    capability: Mapping[str, int],
-    rank: Mapping[str, int],
-) -> None:
-    """Write capabilities, changeovers and recipes of the resources."""
-    session.execute(sa.delete(models.ResourceCapability))
-    session.execute(sa.delete(models.ChangeoverTime))
-    recipes = {
-        (row.resource_id, row.code): row
-        for row in session.scalars(sa.select(models.Recipe))
-    }
-    for entry in entries:
-        resource_id = resources[entry["code"]].id
-        session.add_all(
-            models.ResourceCapability(
-                resource_id=resource_id, capability_id=capability[code]
-            )
-            for code in dict.fromkeys(entry["capabilities"])
-        )
-        session.add_all(
-            models.ChangeoverTime(resource_id=resource_id, **change)
-            for change in entry["changeovers"]
-        )
-        for recipe in entry["recipes"]:
-            values = {
-                "capability_id": capability[recipe["capability"]],
-                "class_rank": rank[recipe["class_"]],
-                **{
-                    k: recipe[k]
-                    for k in ("wafer_mm", "duration_min", "capacity", "min_load", "family")
-                },
-            }
-            row = recipes.get((resource_id, recipe["code"]))
-            if row is None:
-                session.add(
-                    models.Recipe(resource_id=resource_id, code=recipe["code"], **values)
-                )
-                continue
-            for key, value in values.items():
-                if getattr(row, key) != value:
-                    setattr(row, key, value)
-
-
-def _occurrences(
-    session: Session, content: Content, *, now: datetime, zone: ZoneInfo
-) -> int:
-    resource = {row.code: row.id for row in session.scalars(sa.select(models.Resource))}
-    known = _by_code(session, models.Occurrence)
-    today = now.astimezone(zone).date()
+def _occurrences(run: Load) -> int:
+    """Write the dated runs; return how many are new. One that is gone takes nobody more."""
+    resource = run.ids(models.Resource)
+    known = run.rows(models.Occurrence)
     added = 0
-    for entry in content["occurrences"]:
-        if entry["code"] in known:
-            continue
-        minute = minute_of_day(entry["time"]) or 0
-        begins = datetime.combine(
-            today + timedelta(days=entry["day"]), time(minute // 60, minute % 60), zone
-        )
-        closes = entry["closes_day"]
-        session.add(
-            models.Occurrence(
-                resource_id=resource[entry["resource"]],
-                code=entry["code"],
-                starts_at=begins,
-                ends_at=begins + timedelta(minutes=entry["minutes"]),
-                capacity=entry["capacity"],
-                closes_at=None
-                if closes is None
-                else datetime.combine(today + timedelta(days=closes), time(), zone),
-                phases=entry["phases"],
-            )
-        )
-        added += 1
+    for path, entry in run.numbered("occurrences"):
+        row = known.pop(entry["code"], None)
+        values = dated(
+            entry,
+            first=None if row is None else row.starts_at,
+            now=run.now,
+            zone=run.zone,
+        ) | {"resource_id": resource[entry["resource"]], "capacity": entry["capacity"]}
+        if row is None:
+            run.session.add(models.Occurrence(code=entry["code"], **values))
+            added += 1
+        elif differs(row, values):
+            with run.guarded(
+                f"{path}: {entry['code']} is booked, so its times stay and its capacity"
+                " does not fall below what is taken; cancel bookings first"
+            ):
+                assign(row, values)
+    for row in known.values():
+        if row.closes_at is None or row.closes_at > run.now:
+            row.closes_at = run.now
     return added
 
 
-def _routes(session: Session, content: Content) -> None:
-    capability = {row.code: row.id for row in session.scalars(sa.select(models.Capability))}
-    rank = {c["code"]: c["rank"] for c in content["materials"]["classes"]}
-    known = _by_code(session, models.RouteTemplate)
-    for entry in content["routes"]:
-        row = _put(
-            session,
+def _routes(run: Load) -> None:
+    capability = run.ids(models.Capability)
+    known = run.rows(models.RouteTemplate)
+    mentioned = set()
+    for entry in run.content["routes"]:
+        mentioned.add(entry["code"])
+        row = put(
+            run.session,
             known,
             models.RouteTemplate,
-            _named(entry)
+            named(entry)
             | {
                 "platform_codes": entry["platforms"],
-                "class_rank": rank[entry["class_"]],
+                "class_rank": run.rank[entry["class_"]],
+                "active": True,
                 **{k: entry[k] for k in ("wafer_mm", "lot_size", "flags")},
             },
         )
-        row.steps = [
-            models.RouteStep(
-                capability_id=capability[step["capability"]],
-                name_zh=step["name"]["zh"],
-                name_en=step["name"]["en"],
-                class_after=rank[step["class_after"]],
-                co_uses=[[use["capability"], use["quantity"]] for use in step["co_uses"]],
-                candidate_codes=step["candidates"],
-                **{
-                    k: step[k]
-                    for k in (
-                        "seq", "duration_min", "quantity", "lag_min_min", "lag_max_min",
-                        "parallel_group", "sets_flag", "family",
-                    )
-                },
+        wanted = [_step(step, capability, run.rank) for step in entry["steps"]]
+        if _same(row.steps, wanted):
+            continue
+        row.steps = [models.RouteStep(**values) for values in wanted]
+    for code, row in known.items():
+        if code not in mentioned:
+            assign(row, {"active": False})
+
+
+def _same(rows: Sequence[Any], wanted: Sequence[Content]) -> bool:
+    return len(rows) == len(wanted) and not any(
+        differs(row, values) for row, values in zip(rows, wanted, strict=True)
+    )
+
+
+def _step(step: Content, capability: dict[str, int], rank: dict[str, int]) -> Content:
+    return {
+        "capability_id": capability[step["capability"]],
+        "name_zh": step["name"]["zh"],
+        "name_en": step["name"]["en"],
+        "class_after": rank[step["class_after"]],
+        "co_uses": [[use["capability"], use["quantity"]] for use in step["co_uses"]],
+        "candidate_codes": step["candidates"],
+        **{
+            k: step[k]
+            for k in (
+                "seq", "duration_min", "quantity", "lag_min_min", "lag_max_min",
+                "parallel_group", "sets_flag", "family",
             )
-            for step in entry["steps"]
-        ]  # fmt: skip
+        },
+    }  # fmt: skip

@@ -260,6 +260,7 @@ class Recipe(PublicId, Model):
     capacity: Mapped[int]  # units of load in one run
     min_load: Mapped[int] = mapped_column(default=1)
     family: Mapped[str | None]
+    active: Mapped[bool] = mapped_column(default=True)  # False: no new run is begun with it
 
     resource: Mapped[Resource] = relationship(back_populates="recipes")
 
@@ -315,6 +316,7 @@ class RouteTemplate(PublicId, Model):
     lot_size: Mapped[int]
     class_rank: Mapped[int]  # of the lot when it enters
     flags: Mapped[list[str]]
+    active: Mapped[bool] = mapped_column(default=True)  # False: nobody orders it any more
 
     steps: Mapped[list["RouteStep"]] = relationship(
         order_by="RouteStep.seq, RouteStep.id", cascade="all, delete-orphan"

@@ -150,7 +150,9 @@ def _tools(session: Session, *, now: datetime) -> Iterable[Tool]:
             Recipe.class_rank,
             Recipe.duration_min,
             Recipe.capacity,
-        ).order_by(Recipe.id)
+        )
+        .where(Recipe.active)
+        .order_by(Recipe.id)
     ):
         facts = recipe._asdict()
         runs[facts.pop("resource_id")].append(Run(**facts))
@@ -256,7 +258,7 @@ def _routes(session: Session) -> dict[str, Route]:
             RouteTemplate.lot_size,
             RouteTemplate.class_rank,
             RouteTemplate.flags,
-        )
+        ).where(RouteTemplate.active)
     ):
         found[route.code] = found[str(route.public_id)] = Route(
             id=route.id,

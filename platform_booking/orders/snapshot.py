@@ -197,7 +197,9 @@ def load_park(
         rules[row.id] = p.StayRule(row.stay_rule.value)
     recipes: dict[int, list[Recipe]] = defaultdict(list)
     for recipe in session.scalars(
-        sa.select(Recipe).where(Recipe.resource_id.in_(known)).order_by(Recipe.id)
+        sa.select(Recipe)
+        .where(Recipe.active, Recipe.resource_id.in_(known))
+        .order_by(Recipe.id)
     ):
         recipes[recipe.resource_id].append(recipe)
     return Park(
