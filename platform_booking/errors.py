@@ -10,6 +10,8 @@ BookingError
     ├── CapacityTaken
     ├── StaleVersion
     ├── NightRunning
+    ├── NightFailed
+    ├── NightStopped
     └── Fenced
 Misconfigured    a setting is missing or wrong; the service does not start
 """
@@ -114,6 +116,12 @@ class NightFailed(Conflict):
     """No plan could be made; what was in force stays in force."""
 
     code = "night_failed"
+
+
+class NightStopped(Conflict):
+    """The service is ending; the night begins again with the next runner."""
+
+    code = "night_stopped"
 
 
 class Fenced(Conflict):

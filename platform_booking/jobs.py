@@ -4,82 +4,161 @@ What runs when:
 
 ========================  ==============================  ==================================
 night                     daily at PB_NIGHT_AT, park time  allocate everything anew
-requests                  every second                    what people asked for: a night, a
+catch up                  at start, every 15 seconds      the night that is due and was not
+                                                          run, up to six hours late
+requests                  at start, every second          what people asked for: a night, a
                                                           publication
 close undecided plans     every minute                    silent platforms lapse; what is
                                                           approved by then is published
-expire orders             hourly                          orders past their deadline
+expire orders             at start, every hour            orders past their deadline
 ========================  ==============================  ==================================
 
 Several schedulers may run: a session advisory lock elects one, and the next takes over
-within seconds. A row per job and date makes dated jobs run once, whoever is asked. After
-downtime the night is caught up on at start.
+within seconds. A row per job and date makes dated jobs run once, whoever is asked; a night
+that its runner left unfinished begins again when its lease is over.
 """
 
+import logging
 import os
 import threading
-from collections.abc import Callable
-from datetime import date, timedelta
+from collections.abc import Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
+from sqlalchemy.dialects import postgresql
 
 from platform_booking import audit
 from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
-from platform_booking.errors import BookingError
+from platform_booking.errors import BookingError, NightRunning, NightStopped
+from platform_booking.notices.outbox import tell
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import nightly, publication, services
-from platform_booking.planning.models import JobRequest, JobRun
+from platform_booking.planning.models import JobRequest, JobRun, Plan
+from platform_booking.planning.states import PlanState
 
 LEADER_LOCK = 0x706C_6174  # any number that nobody else locks in this database
 _CHECK_SECONDS = 0.5
 _MISFIRE_SECONDS = 6 * 3600
+_GRACE_SECONDS = 10
+NIGHT = "night"
+UNEXPECTED = "error"  # the code of what nobody has foreseen
 
 _log = structlog.get_logger()
 
 
-def run_night(night: date, *, settings: Settings) -> bool:
-    """Run the dated night once; tell whether this call did."""
-    if not _first_today("night", night):
+def _go_on() -> bool:
+    return False
+
+
+def run_night(
+    night: date, *, settings: Settings, should_stop: Callable[[], bool] = _go_on
+) -> bool:
+    """Run the dated night once; tell whether this call did.
+
+    What a runner left unfinished when it died is begun again, as soon as its lease is over.
+    """
+    if not _unfinished(NIGHT, night):
         return False
     try:
-        outcome = nightly.run(night, now=utcnow(), settings=settings)
+        outcome = nightly.run(
+            night, now=utcnow(), settings=settings, should_stop=should_stop
+        )
+    except (NightRunning, NightStopped):
+        return False
     except BookingError as fault:
-        _done("night", night, f"{type(fault).__name__}: {fault}")
+        _done(NIGHT, night, fault.code)
         _log.error("night_failed", night=str(night), fault=str(fault))
         return True
-    _done("night", night, f"{outcome.placed} of {outcome.asked} placed")
+    except Exception:
+        _done(NIGHT, night, UNEXPECTED)
+        raise
+    _done(NIGHT, night, f"{outcome.placed} of {outcome.asked} placed")
     _log.info("night", night=str(night), placed=outcome.placed, asked=outcome.asked)
     return True
 
 
-def serve_requests(*, settings: Settings) -> int:
-    """Do what people asked for since; return how many requests were served."""
+def catch_up(*, settings: Settings, should_stop: Callable[[], bool] = _go_on) -> bool:
+    """Run the night that is due and was not run: nobody was there, or the runner died.
+
+    A night that somebody has run by hand since it was due needs no other.
+    """
+    due = last_due(utcnow(), settings)
+    if due + timedelta(seconds=_MISFIRE_SECONDS) < utcnow():
+        return False
+    night = due.astimezone(settings.zone).date()
+    with transaction() as session:
+        by_hand = session.scalar(
+            sa.select(Plan.id)
+            .where(Plan.night == night, Plan.started_at >= due)
+            .where(Plan.state.not_in([PlanState.RUNNING, PlanState.FAILED]))
+            .limit(1)
+        )
+    if by_hand is not None:
+        return False
+    return run_night(night, settings=settings, should_stop=should_stop)
+
+
+def last_due(now: datetime, settings: Settings) -> datetime:
+    """Return when the newest night that should have begun was to begin."""
+    hour, minute = map(int, settings.night_at.split(":"))
+    local = now.astimezone(settings.zone)
+    due = local.replace(hour=hour, minute=minute, second=0, microsecond=0)
+    if due > local:
+        due = (due - timedelta(days=1)).replace(hour=hour, minute=minute)
+    return due.astimezone(UTC)
+
+
+def serve_requests(*, settings: Settings, should_stop: Callable[[], bool] = _go_on) -> int:
+    """Do what people asked for since; return how many requests were served.
+
+    A night that another runner is at stays asked for, and is served when he is done.
+    """
     served = 0
-    while (request := _take()) is not None:
+    later: list[int] = []
+    while not should_stop() and (request := _take(but=later)) is not None:
         try:
-            outcome = _serve(request, settings=settings)
+            outcome = _serve(request, settings=settings, should_stop=should_stop)
+        except (NightRunning, NightStopped):
+            _give_back(request.id)
+            later.append(request.id)
+            continue
         except BookingError as fault:
-            outcome = f"{type(fault).__name__}: {fault}"[:500]
-            _log.error("request_failed", job=request.job, fault=outcome)
-        except Exception as fault:
-            _finish(request.id, f"failed: {type(fault).__name__}")
+            _log.error("request_failed", job=request.job, fault=str(fault))
+            _fail(request, fault.code)
+        except Exception:
+            _fail(request, UNEXPECTED)
             raise
-        _finish(request.id, outcome)
+        else:
+            _finish(request.id, outcome)
         served += 1
     return served
+
+
+def adopt_requests() -> None:
+    """Take over what a leader that is gone has begun and not finished."""
+    with transaction() as session:
+        session.execute(
+            sa.update(JobRequest)
+            .where(JobRequest.finished_at.is_(None), JobRequest.taken_at.is_not(None))
+            .values(taken_at=None)
+        )
 
 
 def close_undecided() -> None:
     """Let silent platforms lapse, and publish what is approved by then."""
     for plan_id in services.close_undecided(now=utcnow()):
-        publication.publish(plan_id, now=utcnow())
+        try:
+            publication.publish(plan_id, now=utcnow())
+        except BookingError as fault:  # the next minute tries again; the others go on
+            _log.error("publication_failed", plan=plan_id, fault=fault.code)
 
 
 def expire_orders() -> int:
@@ -105,24 +184,35 @@ def expire_orders() -> int:
                 subject=f"order {order.public_id}",
                 organisation_id=order.organisation_id,
             )
+            tell(
+                session,
+                kind="order.expired",
+                payload={"order": str(order.public_id)},
+                now=utcnow(),
+                organisation_id=order.organisation_id,
+            )
         return len(orders)
 
 
-def run_forever(app: Flask, stop: threading.Event) -> None:
+def run_forever(app: Flask, stop: threading.Event) -> bool:
     """Lead, or stand by until the leader is gone; return when `stop` is set.
 
     The lock lives on a connection of its own. If that connection dies, so does the claim to
-    lead: the jobs stop and the election begins again.
+    lead: the jobs stop and the election begins again. Returns whether every job has ended;
+    if not, the process must be ended over it, and its night is taken over by its lease.
     """
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    work = _Work(app, stop)
     while not stop.is_set():
         try:
             with _lock_connection(app) as connection:
                 _stand_by(connection, stop)
                 if not stop.is_set():
-                    _lead(app, connection, stop)
+                    _lead(work, connection)
         except sa.exc.SQLAlchemyError as fault:
             _log.warning("scheduler_lost_database", fault=type(fault).__name__)
             stop.wait(_CHECK_SECONDS * 4)
+    return work.ended(within=_GRACE_SECONDS)
 
 
 def _stand_by(connection: sa.Connection, stop: threading.Event) -> None:
@@ -132,21 +222,62 @@ def _stand_by(connection: sa.Connection, stop: threading.Event) -> None:
         stop.wait(_CHECK_SECONDS)
 
 
-def _lead(app: Flask, connection: sa.Connection, stop: threading.Event) -> None:
-    settings: Settings = app.config["SETTINGS"]
-    scheduler = _scheduler(app, settings)
+def _lead(work: "_Work", connection: sa.Connection) -> None:
+    work.do("adopt_requests", adopt_requests)
+    over = threading.Event()
+    scheduler = scheduler_of(work, over.is_set)
     scheduler.start()
     _log.info("scheduler_leads", pid=os.getpid())
     try:
-        while not stop.is_set():
+        while not work.stop.is_set():
             connection.scalar(sa.select(1))  # raises when the lock's session is gone
-            stop.wait(_CHECK_SECONDS)
+            work.stop.wait(_CHECK_SECONDS)
     finally:
+        over.set()
         scheduler.shutdown(wait=False)
 
 
-def _scheduler(app: Flask, settings: Settings) -> BackgroundScheduler:
-    hour, _, minute = settings.night_at.partition(":")
+class _Work:
+    """What the jobs of this process are at."""
+
+    def __init__(self, app: Flask, stop: threading.Event) -> None:
+        self.app = app
+        self.stop = stop
+        self._running = 0
+        self._changed = threading.Condition()
+
+    def do(self, name: str, deed: Callable[[], Any]) -> None:
+        """Do one job as pb_job; what goes wrong is logged, and the next time will come."""
+        with self._changed:
+            self._running += 1
+        try:
+            with self.app.app_context(), acting_as(JOB):
+                deed()
+        except Exception as fault:
+            _log.error("job_failed", job=name, fault=type(fault).__name__)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def ended(self, *, within: float) -> bool:
+        """Wait until no job runs; tell whether that came to be in so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._running, timeout=within)
+
+
+def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundScheduler:
+    """Return the scheduler with every job of the table above, not started."""
+    settings: Settings = work.app.config["SETTINGS"]
+    hour, minute = map(int, settings.night_at.split(":"))
+
+    def should_stop() -> bool:
+        return work.stop.is_set() or is_over()
+
+    def tonight() -> None:
+        night = utcnow().astimezone(settings.zone).date()
+        run_night(night, settings=settings, should_stop=should_stop)
+
     scheduler = BackgroundScheduler(
         timezone=settings.timezone,
         job_defaults={
@@ -155,39 +286,25 @@ def _scheduler(app: Flask, settings: Settings) -> BackgroundScheduler:
             "misfire_grace_time": _MISFIRE_SECONDS,
         },
     )
-
-    def tonight() -> None:
-        run_night(utcnow().astimezone(settings.zone).date(), settings=settings)
-
-    def catch_up() -> None:
-        """Run a night that should have begun while no scheduler was there."""
-        local = utcnow().astimezone(settings.zone)
-        due = local.replace(hour=int(hour), minute=int(minute), second=0, microsecond=0)
-        if due <= local < due + timedelta(seconds=_MISFIRE_SECONDS):
-            run_night(local.date(), settings=settings)
-
+    at_once = {"next_run_time": utcnow()}
     jobs: tuple[tuple[str, Callable[[], Any], dict[str, Any]], ...] = (
-        ("night", tonight, {"trigger": "cron", "hour": int(hour), "minute": int(minute)}),
-        ("catch_up", catch_up, {"trigger": "date"}),
+        ("night", tonight, {"trigger": "cron", "hour": hour, "minute": minute}),
+        (
+            "catch up",
+            partial(catch_up, settings=settings, should_stop=should_stop),
+            {"trigger": "interval", "seconds": 15} | at_once,
+        ),
         (
             "requests",
-            lambda: serve_requests(settings=settings),
-            {"trigger": "interval", "seconds": 1},
+            partial(serve_requests, settings=settings, should_stop=should_stop),
+            {"trigger": "interval", "seconds": 1} | at_once,
         ),
-        ("close_undecided", close_undecided, {"trigger": "interval", "minutes": 1}),
-        ("expire_orders", expire_orders, {"trigger": "interval", "hours": 1}),
+        ("close undecided plans", close_undecided, {"trigger": "interval", "minutes": 1}),
+        ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
     )
-    for name, work, trigger in jobs:
-        scheduler.add_job(_in_app, id=name, args=(app, name, work), **trigger)
+    for name, deed, trigger in jobs:
+        scheduler.add_job(work.do, id=name, args=(name, deed), **trigger)
     return scheduler
-
-
-def _in_app(app: Flask, name: str, work: Callable[[], Any]) -> None:
-    with app.app_context(), acting_as(JOB):
-        try:
-            work()
-        except Exception as fault:
-            _log.error("job_failed", job=name, fault=type(fault).__name__)
 
 
 def _lock_connection(app: Flask) -> sa.Connection:
@@ -198,16 +315,18 @@ def _lock_connection(app: Flask) -> sa.Connection:
     return engine.connect()
 
 
-def _first_today(job: str, on_date: date) -> bool:
-    """Write that a job runs on a date; False if it has run, or runs, already."""
+def _unfinished(job: str, on_date: date) -> bool:
+    """Write that a job runs on a date; False if it has run."""
     with transaction() as session:
-        written = session.execute(
-            sa.dialects.postgresql.insert(JobRun)
+        session.execute(
+            postgresql.insert(JobRun)
             .values(job=job, on_date=on_date, started_at=utcnow(), outcome="")
             .on_conflict_do_nothing()
-            .returning(JobRun.job)
-        ).scalar()
-    return written is not None
+        )
+        done = session.scalar(
+            sa.select(JobRun.finished_at).filter_by(job=job, on_date=on_date)
+        )
+    return done is None
 
 
 def _done(job: str, on_date: date, outcome: str) -> None:
@@ -215,15 +334,16 @@ def _done(job: str, on_date: date, outcome: str) -> None:
         session.execute(
             sa.update(JobRun)
             .filter_by(job=job, on_date=on_date)
-            .values(finished_at=utcnow(), outcome=outcome[:500])
+            .values(finished_at=utcnow(), outcome=outcome)
         )
 
 
-def _take() -> JobRequest | None:
+def _take(*, but: Sequence[int]) -> JobRequest | None:
     with transaction() as session:
         request = session.scalars(
             sa.select(JobRequest)
-            .where(JobRequest.taken_at.is_(None))
+            .where(JobRequest.taken_at.is_(None), JobRequest.finished_at.is_(None))
+            .where(JobRequest.id.not_in(but))
             .order_by(JobRequest.requested_at, JobRequest.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -233,21 +353,43 @@ def _take() -> JobRequest | None:
         return request
 
 
-def _serve(request: JobRequest, *, settings: Settings) -> str:
+def _give_back(request_id: int) -> None:
+    with transaction() as session:
+        session.execute(
+            sa.update(JobRequest).filter_by(id=request_id).values(taken_at=None)
+        )
+
+
+def _serve(
+    request: JobRequest, *, settings: Settings, should_stop: Callable[[], bool]
+) -> str:
     if request.job == services.NIGHT:
         night = date.fromisoformat(request.subject["night"])
-        outcome = nightly.run(night, now=utcnow(), settings=settings)
+        outcome = nightly.run(
+            night, now=utcnow(), settings=settings, should_stop=should_stop
+        )
         return f"{outcome.placed} of {outcome.asked} placed"
-    if request.job == services.PUBLISH:
-        done = publication.publish(int(request.subject["plan"]), now=utcnow())
-        return f"{len(done.booked)} booked, {len(done.overtaken)} overtaken"
-    return f"unknown job {request.job!r}"
+    done = publication.publish(int(request.subject["plan"]), now=utcnow())
+    return f"{len(done.booked)} booked, {len(done.overtaken)} overtaken"
 
 
-def _finish(request_id: int, outcome: str) -> None:
+def _finish(request_id: int, outcome: str, *, failed: bool = False) -> None:
     with transaction() as session:
         session.execute(
             sa.update(JobRequest)
-            .filter_by(id=request_id)
-            .values(finished_at=utcnow(), outcome=outcome)
+            .where(JobRequest.id == request_id, JobRequest.finished_at.is_(None))
+            .values(finished_at=utcnow(), outcome=outcome, failed=failed)
+        )
+
+
+def _fail(request: JobRequest, code: str) -> None:
+    """Say that nothing came of a request, to the one who asked too."""
+    _finish(request.id, code, failed=True)
+    with transaction() as session:
+        tell(
+            session,
+            kind="request.failed",
+            payload={"job": request.job, "subject": request.subject, "code": code},
+            now=utcnow(),
+            member_id=request.member_id,
         )

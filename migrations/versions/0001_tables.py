@@ -157,7 +157,6 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("fence", sa.Integer(), nullable=False),
-        sa.Column("lease_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("approve_until", sa.DateTime(timezone=True), nullable=True),
@@ -472,6 +471,7 @@ def upgrade() -> None:
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("failed", sa.Boolean(), nullable=False),
         sa.Column("outcome", sa.Text(), nullable=False),
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -486,6 +486,13 @@ def upgrade() -> None:
         ["requested_at"],
         unique=False,
         postgresql_where=sa.text("taken_at IS NULL"),
+    )
+    op.create_index(
+        "job_request_asked_once",
+        "job_request",
+        ["job", "subject"],
+        unique=True,
+        postgresql_where=sa.text("finished_at IS NULL"),
     )
     op.create_table(
         "member_qualification",
@@ -1095,6 +1102,7 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger(), nullable=False),
         sa.Column("plan_id", sa.Integer(), nullable=False),
         sa.Column("order_id", sa.Integer(), nullable=False),
+        sa.Column("order_version", sa.Integer(), nullable=False),
         sa.Column("step_id", sa.Integer(), nullable=False),
         sa.Column("part", sa.Integer(), nullable=False),
         sa.Column("organisation_id", sa.Integer(), nullable=False),
@@ -1225,6 +1233,11 @@ def downgrade() -> None:
         op.f("ix_job_request_requested_at"),
         table_name="job_request",
         postgresql_where=sa.text("taken_at IS NULL"),
+    )
+    op.drop_index(
+        "job_request_asked_once",
+        table_name="job_request",
+        postgresql_where=sa.text("finished_at IS NULL"),
     )
     op.drop_table("job_request")
     op.drop_index(op.f("ix_idempotency_key_created_at"), table_name="idempotency_key")

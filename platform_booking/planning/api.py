@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask import Response, jsonify
+from flask import Response, current_app, jsonify
 from flask_babel import gettext as _
 from flask_smorest import Blueprint
 
@@ -27,7 +27,12 @@ bp = Blueprint("plans_api", __name__, url_prefix="/api/v1/plans", description="P
 def run(body: dict[str, Any]) -> dict[str, Any]:
     """Ask for the allocation of a night."""
     return {
-        "id": services.request_night(body["night"], actor=current_actor(), now=utcnow())
+        "id": services.request_night(
+            body["night"],
+            actor=current_actor(),
+            now=utcnow(),
+            zone=current_app.config["SETTINGS"].zone,
+        )
     }
 
 

@@ -11,6 +11,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, transaction
 from platform_booking.errors import BookingError
 from platform_booking.planning import nightly, publication
+from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Plan, PlanProblem
 from solver.options import Progress
 
@@ -84,7 +85,7 @@ def replay(night: date) -> None:
         raise click.ClickException("the value differs")
 
 
-def summary(outcome: nightly.Outcome) -> list[str]:
+def summary(outcome: Outcome) -> list[str]:
     """Say what a night brought, a line each."""
     more = outcome.value / outcome.fcfs_value if outcome.fcfs_value else 1.0
     lines = [

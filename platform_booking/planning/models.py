@@ -9,6 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 from platform_booking.db import Model, PublicId, enum_column
 from platform_booking.planning.states import ApprovalState, Change, PlanState
 
+OVERTAKEN = "overtaken"
+"""A cause beside the solver's: the day was faster than the plan."""
+
+CONTRADICTORY = "contradictory"
+"""Another: what the order asks for contradicts itself, so the solver never saw it."""
+
+NOT_APPROVED = "not_approved"
+"""Another: a platform that the order needs has not approved its place."""
+
 
 class Night(Model):
     """Who runs a night: one row per date, taken by lease, told apart by fence."""
@@ -31,7 +40,6 @@ class Plan(PublicId, Model):
     night: Mapped[date] = mapped_column(index=True)
     state: Mapped[PlanState] = mapped_column(enum_column(PlanState))
     fence: Mapped[int] = mapped_column(default=1)  # of who may write it; raised by takeover
-    lease_until: Mapped[datetime | None]  # of a publication under way
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     approve_until: Mapped[datetime | None]
@@ -48,7 +56,7 @@ class Plan(PublicId, Model):
     asked: Mapped[int] = mapped_column(default=0)  # orders
     placed: Mapped[int] = mapped_column(default=0)  # orders
     progress: Mapped[dict[str, Any]]  # last report of a running solve
-    error: Mapped[str] = mapped_column(default="")
+    error: Mapped[str] = mapped_column(default="")  # a code of states.Failure
 
 
 class PlanProblem(Model):
@@ -70,6 +78,7 @@ class PlacementRow(Model):
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
     order_id: Mapped[int] = mapped_column(sa.ForeignKey("orders.id"), index=True)
+    order_version: Mapped[int]  # what the night has read; another one: amended since
     step_id: Mapped[int] = mapped_column(sa.ForeignKey("step.id"))
     part: Mapped[int] = mapped_column(default=0)  # which run, where a lot needs several
     organisation_id: Mapped[int]
@@ -81,7 +90,7 @@ class PlacementRow(Model):
     recipe_id: Mapped[int | None]
     occurrence_id: Mapped[int | None]
     family: Mapped[str | None]
-    component: Mapped[int]  # connected component: orders that share runs or chains of moves
+    component: Mapped[int]  # orders that share runs or chains of moves; -1: kept
     change: Mapped[Change] = mapped_column(enum_column(Change))
     previous_booking_id: Mapped[int | None] = mapped_column(sa.ForeignKey("booking.id"))
     previous_version: Mapped[int | None]  # compare-and-swap
@@ -99,7 +108,7 @@ class LeftOut(Model):
     order_id: Mapped[int] = mapped_column(sa.ForeignKey("orders.id"), index=True)
     organisation_id: Mapped[int]
     platform_ids: Mapped[list[int]]
-    cause: Mapped[str]  # solver.allocation.Cause, or "overtaken"
+    cause: Mapped[str]  # solver.allocation.Cause, or one of those above
     detail: Mapped[
         dict[str, Any]
     ]  # blocked stretches: resource, interval, kind; never whose
@@ -150,6 +159,13 @@ class JobRequest(PublicId, Model):
     __tablename__ = "job_request"
     __table_args__ = (
         sa.Index(None, "requested_at", postgresql_where=sa.text("taken_at IS NULL")),
+        sa.Index(
+            "job_request_asked_once",
+            "job",
+            "subject",
+            unique=True,
+            postgresql_where=sa.text("finished_at IS NULL"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
@@ -159,4 +175,5 @@ class JobRequest(PublicId, Model):
     requested_at: Mapped[datetime]
     taken_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
-    outcome: Mapped[str] = mapped_column(default="")
+    failed: Mapped[bool] = mapped_column(default=False)
+    outcome: Mapped[str] = mapped_column(default="")  # what came of it; failed: a code

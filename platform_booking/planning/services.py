@@ -2,42 +2,49 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from uuid import UUID
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
 from platform_booking.db import transaction
-from platform_booking.errors import Forbidden, IllegalMove, NightRunning, NotFound
+from platform_booking.errors import Forbidden, NightRunning, NotFound, RulesBroken
+from platform_booking.planning import publication, rules
 from platform_booking.planning.models import Approval, JobRequest, Plan
-from platform_booking.planning.publication import withhold
-from platform_booking.planning.states import ApprovalState, PlanState
+from platform_booking.planning.states import OPEN, ApprovalState, PlanState
 from platform_booking.web.actor import Actor
 
 NIGHT, PUBLISH = "night", "publish"
-_DECIDABLE = (PlanState.DRAFT, PlanState.PUBLISHING)
+LAPSED = "lapsed"
+"""The note of an approval that a platform has let go by in silence."""
 
 
-def request_night(night: date, *, actor: Actor, now: datetime) -> UUID:
+def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -> UUID:
     """Ask the scheduler to run a night; return the request's id.
 
     Raises
     ------
+    RulesBroken
+        If the night is over or far away, or its plan is being published or has been.
     NightRunning
         If that night is running, or has been asked for and not begun.
-    IllegalMove
-        If that night's plan is being published or has been.
     """
+    if broken := list(rules.broken_by_night(night, now=now, zone=zone)):
+        raise RulesBroken(broken)
     with transaction() as session:
-        states = session.scalars(sa.select(Plan.state).filter_by(night=night)).all()
-        if PlanState.RUNNING in states or _asked(
-            session, NIGHT, {"night": night.isoformat()}
-        ):
+        states = set(session.scalars(sa.select(Plan.state).filter_by(night=night)))
+        if broken := list(rules.broken_by_plans(night, states)):
+            raise RulesBroken(broken)
+        asked = None
+        if PlanState.RUNNING not in states:
+            subject = {"night": night.isoformat()}
+            asked = _request(session, NIGHT, subject, actor=actor, now=now)
+        if asked is None:
             raise NightRunning
-        if {PlanState.PUBLISHING, PlanState.PUBLISHED} & set(states):
-            raise IllegalMove
-        return _request(session, NIGHT, {"night": night.isoformat()}, actor=actor, now=now)
+        return asked
 
 
 def decide(
@@ -59,12 +66,10 @@ def decide(
         If there is no such plan.
     Forbidden
         If the actor operates none of these platforms.
-    IllegalMove
+    RulesBroken
         If the plan is not open for decisions, or all of these platforms have decided.
     """
-    allowed = platform_ids if actor.is_park else tuple(
-        p for p in platform_ids if p in actor.platform_ids
-    )  # fmt: skip
+    allowed = {p for p in platform_ids if actor.is_park or p in actor.platform_ids}
     with transaction() as session:
         plan = session.scalars(
             sa.select(Plan).filter_by(public_id=plan_id).with_for_update(read=True)
@@ -73,17 +78,20 @@ def decide(
             raise NotFound
         if not allowed:
             raise Forbidden
-        if plan.state not in _DECIDABLE:
-            raise IllegalMove
-        rows = session.scalars(
+        asked = session.scalars(
             sa.select(Approval)
-            .where(Approval.plan_id == plan.id, Approval.platform_id.in_(allowed))
-            .where(Approval.state == ApprovalState.PENDING)
+            .filter_by(plan_id=plan.id)
             .order_by(Approval.platform_id)
             .with_for_update()
+            .execution_options(populate_existing=True)
         ).all()
-        if not rows:
-            raise IllegalMove
+        rows = [
+            row
+            for row in asked
+            if row.platform_id in allowed and row.state is ApprovalState.PENDING
+        ]
+        if broken := list(rules.broken_by_decision(plan.state, pending=len(rows))):
+            raise RulesBroken(broken)
         for row in rows:
             row.state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
             row.decided_by, row.decided_at, row.note = actor.member_id, now, note
@@ -103,26 +111,29 @@ def request_publication(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:
     ------
     NotFound
         If there is no such plan.
-    IllegalMove
-        If the plan is no draft, or no platform has approved it, or it has been asked for.
+    Forbidden
+        If the actor operates none of the platforms that the plan is for.
+    RulesBroken
+        If the plan is not open, or there is nothing approved that is not published, or it
+        has been asked for.
     """
     with transaction() as session:
         plan = session.scalars(sa.select(Plan).filter_by(public_id=plan_id)).one_or_none()
         if plan is None:
             raise NotFound
-        approved = session.scalar(
-            sa.select(Approval.plan_id)
-            .filter_by(plan_id=plan.id, state=ApprovalState.APPROVED)
-            .limit(1)
+        concerned = set(
+            session.scalars(sa.select(Approval.platform_id).filter_by(plan_id=plan.id))
         )
-        subject = {"plan": plan.id}
-        if (
-            plan.state not in _DECIDABLE
-            or not approved
-            or _asked(session, PUBLISH, subject)
-        ):
-            raise IllegalMove
-        return _request(session, PUBLISH, subject, actor=actor, now=now)
+        if not actor.is_park and not concerned & set(actor.platform_ids):
+            raise Forbidden
+        ready = publication.ready_parts(session, plan.id)
+        broken = list(rules.broken_by_publication(plan.state, ready=len(ready)))
+        asked = None
+        if not broken:
+            asked = _request(session, PUBLISH, {"plan": plan.id}, actor=actor, now=now)
+        if asked is None:
+            raise RulesBroken(broken or [rules.publication_asked()])
+        return asked
 
 
 def close_undecided(*, now: datetime) -> tuple[int, ...]:
@@ -140,10 +151,7 @@ def close_undecided(*, now: datetime) -> tuple[int, ...]:
     due: list[int] = []
     with transaction() as session:
         plans = session.scalars(
-            sa.select(Plan)
-            .where(Plan.state.in_(_DECIDABLE))
-            .order_by(Plan.id)
-            .with_for_update()
+            sa.select(Plan).where(Plan.state.in_(OPEN)).order_by(Plan.id).with_for_update()
         ).all()
         for plan in plans:
             late = plan.approve_until is not None and plan.approve_until < now
@@ -152,32 +160,30 @@ def close_undecided(*, now: datetime) -> tuple[int, ...]:
                     sa.update(Approval)
                     .where(Approval.plan_id == plan.id)
                     .where(Approval.state == ApprovalState.PENDING)
-                    .values(state=ApprovalState.REJECTED, decided_at=now, note="lapsed")
+                    .values(state=ApprovalState.REJECTED, decided_at=now, note=LAPSED)
                 )
-            states = set(
+            said = set(
                 session.scalars(sa.select(Approval.state).filter_by(plan_id=plan.id))
             )
-            if late and ApprovalState.APPROVED in states:
+            if late and ApprovalState.APPROVED in said:
                 due.append(plan.id)
-            elif plan.state is PlanState.DRAFT and states <= {ApprovalState.REJECTED}:
-                plan.state = PlanState.LAPSED if late else PlanState.REJECTED
-                withhold(session, plan.id, why=plan.state.value)
-                audit.record(
-                    session,
-                    act=f"plan.{plan.state.value}",
-                    subject=f"plan {plan.public_id}",
-                )
+            elif plan.state is PlanState.DRAFT and (
+                late or said == {ApprovalState.REJECTED}
+            ):
+                _close(session, plan, late=late, now=now)
     return tuple(due)
 
 
-def _asked(session: Session, job: str, subject: Mapping[str, object]) -> bool:
-    found = session.scalar(
-        sa.select(JobRequest.id)
-        .where(JobRequest.job == job, JobRequest.subject == dict(subject))
-        .where(JobRequest.finished_at.is_(None))
-        .limit(1)
+def _close(session: Session, plan: Plan, *, late: bool, now: datetime) -> None:
+    plan.state = PlanState.LAPSED if late else PlanState.REJECTED
+    publication.withhold(
+        session,
+        publication.open_parts(session, plan.id),
+        plan_id=plan.id,
+        why=plan.state.value,
+        now=now,
     )
-    return found is not None
+    audit.record(session, act=f"plan.{plan.state.value}", subject=f"plan {plan.public_id}")
 
 
 def _request(
@@ -187,11 +193,22 @@ def _request(
     *,
     actor: Actor,
     now: datetime,
-) -> UUID:
-    row = JobRequest(
-        job=job, subject=dict(subject), member_id=actor.member_id, requested_at=now
+) -> UUID | None:
+    """Leave a request for the scheduler; None if the same one waits or runs already."""
+    asked = session.scalar(
+        postgresql.insert(JobRequest)
+        .values(
+            public_id=uuid4(),
+            job=job,
+            subject=dict(subject),
+            member_id=actor.member_id,
+            requested_at=now,
+            failed=False,
+            outcome="",
+        )
+        .on_conflict_do_nothing()
+        .returning(JobRequest.public_id)
     )
-    session.add(row)
-    audit.record(session, act=f"{job}.request", subject=f"{job} {subject}")
-    session.flush()  # row.public_id
-    return row.public_id
+    if asked is not None:
+        audit.record(session, act=f"{job}.request", subject=f"{job} {subject}")
+    return asked

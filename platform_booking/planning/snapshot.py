@@ -1,7 +1,8 @@
 """What a night reads: every waiting order, every booking in force, the park on a grid."""
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -26,10 +27,13 @@ from platform_booking.orders.snapshot import (
     origin_of,
 )
 from platform_booking.orders.states import OrderState, StepState
+from solver.faults import faults
 from solver.problem import Placement, Problem
 
 MOVE_PENALTY = 10
 """A move costs a tenth of the order's value. Source: DECISIONS 16."""
+
+_FAULTY = re.compile(r"jobs\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Snapshot:
     problem: Problem
     park: Park
     asked: Mapping[str, Asked]  # by id of the job
+    impossible: Set[str]  # of those asked, jobs that contradict themselves; not solved
     held: Mapping[int, Sequence[Held]]  # movable bookings by step id
     platform_of: Mapping[str, int]  # row id of the platform by resource code
 
@@ -76,43 +81,60 @@ def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
     )
     orders = _open_orders(session, now=now, before=grid.at(horizon))
     held = _movable(session, orders, from_at=grid.at(earliest))
-    asked = [
-        asked_of(
-            order, park, rank=rank, first_right=any(s.first_right for s in order.steps)
-        )
-        for rank, order in enumerate(orders)
+    asked = _asked(orders, park, held)
+    frame = park.problem(
+        horizon=horizon,
+        earliest=earliest,
+        jobs=[one.job for one in asked.values()],
+        stays=(),
+    )
+    impossible = _contradicting(frame)
+    jobs = [job for job in frame.jobs if job.id not in impossible]
+    moving = [
+        h.booking_id
+        for job in jobs
+        if job.previous
+        for part in asked[job.id].parts
+        for h in held[part.step_id]
     ]
-    jobs = []
-    moving: list[int] = []
-    for order, one in zip(orders, asked, strict=True):
-        if not _booked(order):
-            jobs.append(one.job)
-            continue
-        previous = _previous(one, held, park)
-        if previous is None:
-            continue  # not movable: its bookings stand as stays
-        moving += [h.booking_id for part in one.parts for h in held[part.step_id]]
-        jobs.append(
-            replace(
+    stays = load_stays(session, park, joinable_from=earliest, without=moving)
+    return Snapshot(
+        problem=replace(frame, jobs=tuple(jobs), stays=tuple(stays)),
+        park=park,
+        asked=asked,
+        impossible=impossible,
+        held=held,
+        platform_of=_platforms_of(park, platforms),
+    )
+
+
+def _asked(
+    orders: Iterable[Order], park: Park, held: Mapping[int, Sequence[Held]]
+) -> dict[str, Asked]:
+    """Return what is to be placed, and what is booked and may move, by id of the job."""
+    found = {}
+    for rank, order in enumerate(orders):
+        first_right = any(step.first_right for step in order.steps)
+        one = asked_of(order, park, rank=rank, first_right=first_right)
+        if _booked(order):
+            previous = _previous(one, held, park)
+            if previous is None:
+                continue  # not movable: its bookings stand as stays
+            job = replace(
                 one.job,
                 mandatory=True,
                 previous=previous,
                 move_cost=max(1, one.job.value // MOVE_PENALTY),
             )
-        )
-    taken = {job.id for job in jobs}
-    return Snapshot(
-        problem=park.problem(
-            horizon=horizon,
-            earliest=earliest,
-            jobs=jobs,
-            stays=load_stays(session, park, joinable_from=earliest, without=moving),
-        ),
-        park=park,
-        asked={one.job.id: one for one in asked if one.job.id in taken},
-        held=held,
-        platform_of=_platforms_of(park, platforms),
-    )
+            one = replace(one, job=job)
+        found[one.job.id] = one
+    return found
+
+
+def _contradicting(problem: Problem) -> frozenset[str]:
+    """Return the jobs that contradict themselves: they must not cost others the night."""
+    found = {_FAULTY.match(fault) for fault in faults(problem)}
+    return frozenset(problem.jobs[int(m[1])].id for m in found if m)
 
 
 def priority_weights(session: Session) -> dict[str, int]:
@@ -154,7 +176,7 @@ def _booked(order: Order) -> bool:
 
 
 def _movable(
-    session: Session, orders: Sequence[Order], *, from_at: datetime
+    session: Session, orders: Iterable[Order], *, from_at: datetime
 ) -> dict[int, list[Held]]:
     """Return the bookings of orders all of whose bookings a plan may move, by step."""
     booked = [o.id for o in orders if _booked(o)]

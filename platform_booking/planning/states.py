@@ -17,6 +17,9 @@ class PlanState(StrEnum):
     REJECTED = "rejected"
 
 
+OPEN = frozenset({PlanState.DRAFT, PlanState.PUBLISHING})
+"""States in which platforms may still decide, and what they approve may be published."""
+
 PLAN_MOVES: dict[PlanState, frozenset[PlanState]] = {
     PlanState.RUNNING: frozenset({PlanState.DRAFT, PlanState.FAILED}),
     PlanState.DRAFT: frozenset(
@@ -41,6 +44,28 @@ class Change(StrEnum):
     NEW = "new"
     MOVED = "moved"
     KEPT = "kept"
+
+
+class Overtaken(StrEnum):
+    """How the day has overtaken an order that the night had placed."""
+
+    WITHDRAWN = "withdrawn"
+    AMENDED = "amended"
+    BOOKED = "booked"  # or otherwise no longer what the night has seen
+    OUTAGE = "outage"
+    OUT_OF_SERVICE = "out_of_service"
+    TAKEN = "taken"
+    PAST = "past"  # its time had come before it was published
+
+
+class Failure(StrEnum):
+    """Why a night has no plan."""
+
+    BAD_PROBLEM = "bad_problem"  # what was read contradicts itself
+    NO_PLAN = "no_plan"  # the solver failed, or the checker refused what it made
+    SILENT = "silent"  # its runner went silent and was taken over
+    STOPPED = "stopped"  # the service was ended meanwhile
+    UNEXPECTED = "unexpected"
 
 
 def may_move(before: PlanState, after: PlanState) -> bool:

@@ -18,7 +18,7 @@ from flask_babel import gettext as _
 
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import Conflict, Forbidden, IllegalMove
+from platform_booking.errors import Forbidden, NightRunning, RulesBroken
 from platform_booking.planning import queries, services, wording
 from platform_booking.planning.models import Plan
 from platform_booking.planning.states import ApprovalState, Change, PlanState
@@ -41,13 +41,20 @@ def run() -> ResponseReturnValue:
     """Ask for the allocation of a night."""
     try:
         night = date.fromisoformat(request.form.get("night", ""))
-        services.request_night(night, actor=current_actor(), now=utcnow())
     except ValueError:
         flash(_("Not a date. Write it as 2027-03-08."), "danger")
-    except Conflict:
+        return redirect(url_for("plans.index"))
+    try:
+        services.request_night(
+            night,
+            actor=current_actor(),
+            now=utcnow(),
+            zone=current_app.config["SETTINGS"].zone,
+        )
+    except NightRunning:
         flash(_("The allocation of that night is already running or asked for."), "warning")
-    except IllegalMove:
-        flash(_("That night's plan has been published already."), "warning")
+    except RulesBroken as fault:
+        _flash_all(fault)
     else:
         flash(_("Asked for. The scheduler begins within seconds."), "success")
     return redirect(url_for("plans.index"))
@@ -105,18 +112,21 @@ def progress(plan_id: UUID) -> ResponseReturnValue:
 @bp.post("/<uuid:plan_id>/decide")
 def decide(plan_id: UUID) -> ResponseReturnValue:
     """Approve or reject for one platform or all of one's own."""
-    chosen = request.form.getlist("platform", type=int)
+    verdict = request.form.get("verdict")
+    if verdict not in {"approve", "reject"}:
+        flash(_("Choose to approve or to reject."), "warning")
+        return redirect(url_for("plans.review", plan_id=plan_id))
     try:
         services.decide(
             plan_id,
-            tuple(chosen),
-            approve=request.form.get("verdict") == "approve",
+            tuple(request.form.getlist("platform", type=int)),
+            approve=verdict == "approve",
             note=request.form.get("note", "")[:500].replace("\x00", ""),
             actor=current_actor(),
             now=utcnow(),
         )
-    except IllegalMove:
-        flash(_("Nothing is left to decide there."), "warning")
+    except RulesBroken as fault:
+        _flash_all(fault)
     except Forbidden:
         flash(_("Choose at least one platform that you operate."), "warning")
     else:
@@ -129,13 +139,16 @@ def publish(plan_id: UUID) -> ResponseReturnValue:
     """Ask for the publication of what has been approved."""
     try:
         services.request_publication(plan_id, actor=current_actor(), now=utcnow())
-    except IllegalMove:
-        flash(
-            _("Nothing new has been approved, or it is being published already."), "warning"
-        )
+    except RulesBroken as fault:
+        _flash_all(fault)
     else:
         flash(_("Asked for. What is approved becomes bookings within seconds."), "success")
     return redirect(url_for("plans.review", plan_id=plan_id))
+
+
+def _flash_all(fault: RulesBroken) -> None:
+    for violation in fault.violations:
+        flash(violation.message, "warning")
 
 
 def order_reasons(order_id: int) -> dict[str, object] | None:

@@ -1,0 +1,93 @@
+"""House rules of the night. Pure: plain values in, every broken rule out."""
+
+from collections.abc import Iterator, Set
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+
+from platform_booking.errors import Violation
+from platform_booking.planning.states import OPEN, PlanState
+
+
+def broken_by_night(night: date, *, now: datetime, zone: ZoneInfo) -> Iterator[Violation]:
+    """Yield what speaks against allocating a night now.
+
+    A night plans with what is known now: it is run on its date, or on the evening before.
+    """
+    today = now.astimezone(zone).date()
+    if night < today:
+        yield Violation(
+            "night_is_past",
+            _(
+                "The night of %(night)s is over. Choose %(today)s or the day after.",
+                night=night,
+                today=today,
+            ),
+            "night",
+        )
+    elif night > today + timedelta(days=1):
+        yield Violation(
+            "night_is_far",
+            _(
+                "The night of %(night)s is too far off. Choose %(today)s or the day after.",
+                night=night,
+                today=today,
+            ),
+            "night",
+        )
+
+
+def broken_by_plans(night: date, states: Set[PlanState]) -> Iterator[Violation]:
+    """Yield what speaks against a new plan of a night that has had some."""
+    if states & {PlanState.PUBLISHING, PlanState.PUBLISHED}:
+        yield Violation(
+            "night_is_published",
+            _(
+                "The plan of %(night)s is published already. New orders are placed by the"
+                " next night.",
+                night=night,
+            ),
+            "night",
+        )
+
+
+def broken_by_decision(state: PlanState, *, pending: int) -> Iterator[Violation]:
+    """Yield what speaks against approving or rejecting a plan."""
+    if state not in OPEN:
+        yield _closed()
+    elif not pending:
+        yield Violation(
+            "decided",
+            _("These platforms have decided already, or the plan changes nothing there."),
+            "platforms",
+        )
+
+
+def broken_by_publication(state: PlanState, *, ready: int) -> Iterator[Violation]:
+    """Yield what speaks against publishing what is approved of a plan."""
+    if state not in OPEN:
+        yield _closed()
+    elif not ready:
+        yield Violation(
+            "nothing_approved",
+            _(
+                "Nothing is left to publish that all of its platforms have approved."
+                " Approve first."
+            ),
+        )
+
+
+def publication_asked() -> Violation:
+    """Return what speaks against asking twice."""
+    return Violation(
+        "publication_asked",
+        _("Its publication has been asked for and is under way."),
+    )
+
+
+def _closed() -> Violation:
+    return Violation(
+        "plan_is_closed",
+        _("The plan is no longer open: it is published, replaced or closed."),
+    )
