@@ -10,6 +10,7 @@ from flask_migrate import Migrate
 
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
 from platform_booking.accounts import views as accounts_views
+from platform_booking.bookings import api as bookings_api
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
 from platform_booking.planning import api as plans_api
@@ -32,7 +33,7 @@ _log = structlog.get_logger()
 PAGES = (health.bp, accounts_views.bp, plans_views.bp)
 """Blueprints of pages, one a feature."""
 
-APIS = (plans_api.bp,)
+APIS = (plans_api.bp, bookings_api.bp)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 

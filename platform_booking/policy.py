@@ -67,4 +67,23 @@ POLICY: dict[str, Permission] = {
     "plans_api.publish": allow(
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
+    # Bookings.
+    "bookings_api.book": allow(
+        *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "bookings_api.index": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "bookings_api.show": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "bookings_api.move": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "bookings_api.cancel": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "bookings_api.busy": allow(
+        *EVERYBODY, action="resource.busy", relation=Relation.MASKED
+    ),
 }

@@ -1081,6 +1081,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("public_id", name=op.f("uq_booking_public_id")),
     )
     op.create_index(
+        "booking_member",
+        "booking",
+        ["member_id", "platform_id"],
+        unique=False,
+    )
+    op.create_index(
         "booking_organisation",
         "booking",
         ["organisation_id", "ends_at", "starts_at"],
@@ -1193,6 +1199,7 @@ def downgrade() -> None:
     )
     op.drop_index("booking_platform", table_name="booking")
     op.drop_index("booking_organisation", table_name="booking")
+    op.drop_index("booking_member", table_name="booking")
     op.drop_table("booking")
     op.drop_table("step_lag")
     op.drop_index(op.f("ix_step_capability_id"), table_name="step")

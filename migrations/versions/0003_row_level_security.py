@@ -63,6 +63,7 @@ TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             f"id = {MEMBER}",
             PARK,
             f"EXISTS (SELECT FROM orders o WHERE o.submitted_by = member.id AND o.{OF_PLATFORMS})",
+            f"EXISTS (SELECT FROM booking b WHERE b.member_id = member.id AND b.{OF_PLATFORM})",
         ),
         (OWN, f"id = {MEMBER}", PARK),
     ),

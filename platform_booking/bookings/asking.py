@@ -48,12 +48,16 @@ class Relocation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedSlot:
-    """What a person asks for by picking a slot, by the ids known outside."""
+    """What a person asks for by picking a slot, by the ids known outside.
+
+    `organisation_id` is for operators, who book on behalf of one; None for one's own.
+    """
 
     resource_id: UUID
     starts_at: datetime
     ends_at: datetime
     quantity: int = 1
+    organisation_id: UUID | None = None
     project_id: UUID | None = None
     recipe_id: UUID | None = None
     occurrence_id: UUID | None = None
@@ -64,8 +68,8 @@ class AskedSlot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskedMove:
-    """Another time for a booking that a person has made."""
+    """Another time or quantity for a booking; None: as before."""
 
-    starts_at: datetime
-    ends_at: datetime
-    quantity: int | None = None  # None: as before
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    quantity: int | None = None

@@ -52,6 +52,7 @@ class Booking(PublicId, Model):
         ),
         sa.Index("booking_platform", "platform_id", "ends_at", "starts_at"),
         sa.Index("booking_organisation", "organisation_id", "ends_at", "starts_at"),
+        sa.Index("booking_member", "member_id", "platform_id"),
     )
 
     id: Mapped[int] = mapped_column(

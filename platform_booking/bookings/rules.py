@@ -4,86 +4,24 @@ Capacity is no rule of this file: the database alone can promise it.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 from flask_babel import gettext as _
 
+from platform_booking.bookings.picked import Asker, Bookable, Picked, Slot, Stretch
 from platform_booking.catalog.models import ResourceKind, StayRule
 from platform_booking.errors import Violation
 
-Stretch = tuple[datetime, datetime]
+__all__ = ["Asker", "asker_rules", "beyond_sense", "fits_hours", "outage", "violations"]
 
 LONGEST = timedelta(days=366)
 """No booking is longer: a typing error in a year must not hold a tool for a decade."""
 
+FARTHEST = timedelta(days=2 * 366)
+"""No booking begins later than this from now, for the same reason."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bookable:
-    """What the rules must know of a resource."""
-
-    name: str
-    kind: ResourceKind
-    stay: StayRule
-    capacity: int  # units at once; of the recipe or the occurrence where there is one
-    active: bool = True
-    self_run: bool = False
-    wafer_mm: tuple[int, ...] = ()
-    class_rank: int = 3
-    flags_allowed: frozenset[str] | None = None  # None: any
-    least_min: int | None = None  # of one stay, self-run only
-    most_min: int | None = None
-    horizon_days: int | None = None
-    notice_hours: int | None = None
-    opening: tuple[Stretch, ...] = ()  # sorted, covering the stay at least
-    outages: tuple[Stretch, ...] = ()  # overlapping the stay
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slot:
-    """What is asked for."""
-
-    starts_at: datetime
-    ends_at: datetime
-    quantity: int = 1
-    wafer_mm: int | None = None
-    class_rank: int | None = None
-    flags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """The recipe or the occurrence that was named, and whether it is this resource's."""
-
-    recipe_named: bool = False
-    recipe_fits: bool = False
-    recipe_wafer_mm: int | None = None
-    occurrence_named: bool = False
-    occurrence_fits: bool = False  # of this resource, at just these times
-    closes_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asker:
-    """What the rules must know of who asks."""
-
-    contract_on_file: bool = True
-    nda_on_file: bool = True
-    qualification_needed: str = ""  # its name; "" for none
-    qualified_until: date | None = None  # None: does not hold it
-    qualified: bool = False
-    project_named: bool = False
-    project_known: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Picked:
-    """A slot, on a resource, by somebody."""
-
-    slot: Slot
-    on: Bookable
-    run: Run = field(default_factory=Run)
-    by: Asker = field(default_factory=Asker)
+GRID_MIN = 5
+"""Starts and ends lie on whole slots. Source: DECISIONS 1."""
 
 
 def violations(picked: Picked, *, now: datetime) -> Iterator[Violation]:
@@ -100,15 +38,22 @@ def violations(picked: Picked, *, now: datetime) -> Iterator[Violation]:
         yield Violation(
             "empty", _("the end must lie after the start; move one of them"), "ends_at"
         )
-        return
-    yield from _time_rules(slot, on, now=now)
+    else:
+        yield from _time_rules(picked, now=now)
+        yield from _expiry_rules(picked)
     yield from _wafer_rules(slot, on)
     yield from _run_rules(picked, now=now)
 
 
 def asker_rules(by: Asker) -> Iterator[Violation]:
     """Yield what keeps this organisation or member from booking at all."""
-    if not (by.contract_on_file or by.nda_on_file):
+    if not by.organisation_known:
+        yield Violation(
+            "unknown_organisation",
+            _("name an organisation that is registered here and approved"),
+            "organisation_id",
+        )
+    elif not (by.contract_on_file or by.nda_on_file):
         yield Violation(
             "no_contract",
             _(
@@ -134,25 +79,89 @@ def asker_rules(by: Asker) -> Iterator[Violation]:
         )
 
 
-def _time_rules(slot: Slot, on: Bookable, *, now: datetime) -> Iterator[Violation]:
-    length = slot.ends_at - slot.starts_at
+def _expiry_rules(picked: Picked) -> Iterator[Violation]:
+    by = picked.by
+    if not (by.qualification_needed and by.qualified and by.qualified_until):
+        return
+    if by.qualified_until < _last_day(picked):
+        yield Violation(
+            "qualification_expires",
+            _(
+                "your qualification “%(name)s” ends on %(day)s, before this stay does;"
+                " renew it first",
+                name=by.qualification_needed,
+                day=by.qualified_until.isoformat(),
+            ),
+            "ends_at",
+        )
+
+
+def _last_day(picked: Picked) -> date:
+    """Return the local date of a stay's end; the farthest one where a calendar ends."""
+    try:
+        return picked.slot.ends_at.astimezone(picked.zone).date()
+    except OverflowError:
+        return date.max
+
+
+def beyond_sense(slot: Slot, *, now: datetime) -> bool:
+    """Tell whether a stay is so far off or so long that its hours are of no matter."""
+    return (
+        slot.starts_at < now
+        or slot.starts_at > now + FARTHEST
+        or not timedelta(0) < slot.ends_at - slot.starts_at <= LONGEST
+    )
+
+
+def _time_rules(picked: Picked, *, now: datetime) -> Iterator[Violation]:
+    slot, on = picked.slot, picked.on
     if slot.starts_at < now:
         yield Violation(
             "past", _("the start lies in the past; choose a later one"), "starts_at"
         )
-    if length > LONGEST:
-        yield Violation("too_long", _("no stay is longer than a year"), "ends_at")
-        return
+    if slot.starts_at > now + FARTHEST:
+        yield Violation(
+            "too_far",
+            _("nothing can be booked more than two years ahead; choose an earlier start"),
+            "starts_at",
+        )
+    if slot.ends_at - slot.starts_at > LONGEST:
+        yield Violation(
+            "too_long",
+            _("no stay is longer than a year; choose an earlier end"),
+            "ends_at",
+        )
+    if on.kind is not ResourceKind.EVENT:
+        yield from _grid_rules(slot)
     if on.self_run:
         yield from _policy_rules(slot, on, now=now)
+    if beyond_sense(slot, now=now):
+        return  # the place will be another one: what stands there is of no use
+    if on.self_run:
+        yield from _share_rules(picked)
     if on.kind is not ResourceKind.EVENT and not fits_hours(slot, on):
         yield Violation("closed", _closed(on), "starts_at")
     if any(down[0] < slot.ends_at and slot.starts_at < down[1] for down in on.outages):
-        yield Violation(
-            "outage",
-            _("%(name)s is down for part of that time; choose another", name=on.name),
-            "starts_at",
-        )
+        yield outage(on.name)
+
+
+def outage(name: str) -> Violation:
+    """Return what is said of a stay that meets an outage."""
+    return Violation(
+        "outage",
+        _("%(name)s is down for part of that time; choose another", name=name),
+        "starts_at",
+    )
+
+
+def _grid_rules(slot: Slot) -> Iterator[Violation]:
+    for where, moment in (("starts_at", slot.starts_at), ("ends_at", slot.ends_at)):
+        if moment.minute % GRID_MIN or moment.second or moment.microsecond:
+            yield Violation(
+                "grid",
+                _("times go in steps of %(minutes)s minutes", minutes=GRID_MIN),
+                where,
+            )
 
 
 def _policy_rules(slot: Slot, on: Bookable, *, now: datetime) -> Iterator[Violation]:
@@ -195,6 +204,52 @@ def _policy_rules(slot: Slot, on: Bookable, *, now: datetime) -> Iterator[Violat
         )
 
 
+def _share_rules(picked: Picked) -> Iterator[Violation]:
+    """Yield what keeps one member from holding more of a resource that he runs himself."""
+    slot, on, held = picked.slot, picked.on, picked.by.held
+    if on.per_day is not None:
+        day = slot.starts_at.astimezone(picked.zone).date()
+        same = sum(
+            1 for begins, _ends in held if begins.astimezone(picked.zone).date() == day
+        )
+        if same >= on.per_day:
+            yield Violation(
+                "per_day",
+                _(
+                    "at most %(number)s stays may begin on one day; choose another day",
+                    number=on.per_day,
+                ),
+                "starts_at",
+            )
+    if on.future_min is not None:
+        ahead = sum((ends - begins for begins, ends in held), slot.ends_at - slot.starts_at)
+        if ahead > timedelta(minutes=on.future_min):
+            yield Violation(
+                "future_minutes",
+                _(
+                    "you may hold %(minutes)s min ahead on it; cancel another booking, or"
+                    " hand in an order",
+                    minutes=on.future_min,
+                ),
+                "ends_at",
+            )
+    if on.gap_min is not None:
+        gap = timedelta(minutes=on.gap_min)
+        if any(
+            slot.starts_at - ends < gap and begins - slot.ends_at < gap
+            for begins, ends in held
+        ):
+            yield Violation(
+                "gap",
+                _(
+                    "%(minutes)s min must lie between two of your stays; choose another"
+                    " time",
+                    minutes=on.gap_min,
+                ),
+                "starts_at",
+            )
+
+
 def fits_hours(slot: Slot, on: Bookable) -> bool:
     """Tell whether a stay keeps to the opening hours as its capability demands."""
     if on.stay is StayRule.INSIDE:
@@ -228,6 +283,15 @@ def _closed(on: Bookable) -> str:
 
 
 def _wafer_rules(slot: Slot, on: Bookable) -> Iterator[Violation]:
+    if on.wafer_mm and (slot.wafer_mm is None or slot.class_rank is None):
+        yield Violation(
+            "wafers_undeclared",
+            _(
+                "say what goes into %(name)s: the wafers' size and contamination class",
+                name=on.name,
+            ),
+            "wafer_mm" if slot.wafer_mm is None else "class_rank",
+        )
     if slot.wafer_mm is not None and on.wafer_mm and slot.wafer_mm not in on.wafer_mm:
         yield Violation(
             "wafer_size",
@@ -292,8 +356,22 @@ def _run_rules(picked: Picked, *, now: datetime) -> Iterator[Violation]:
             "recipe_id",
         )
     yield from _occurrence_rules(picked, now=now)
-    if slot.quantity < 1:
-        yield Violation("quantity", _("at least 1 must be asked for"), "quantity")
+    yield from _quantity_rules(slot, on)
+
+
+def _quantity_rules(slot: Slot, on: Bookable) -> Iterator[Violation]:
+    if slot.quantity < on.least_quantity:
+        yield Violation(
+            "quantity",
+            _("at least %(least)s must be asked for", least=on.least_quantity),
+            "quantity",
+        )
+    elif slot.quantity % on.quantity_step:
+        yield Violation(
+            "quantity",
+            _("it is given out in steps of %(step)s", step=on.quantity_step),
+            "quantity",
+        )
     elif slot.quantity > on.capacity:
         yield Violation(
             "quantity",

@@ -1,174 +1,389 @@
-"""Bookings are made, moved and cancelled here, and nowhere else.
+"""What people do with bookings: pick a slot, move it, cancel it.
 
-Capacity is not asked for beforehand: the guard of the database refuses what does not fit,
-and the refusal comes back as `CapacityTaken`. Bulk work goes in (resource, booking) order,
-so that two writers meet in the same order everywhere.
+`book`, `move` and `cancel` are a transaction each. Who has one open already, as publication
+does, takes `confirm_all`, `relocate_all` and `release_all` of `placing`, named here too.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
-from sqlalchemy.orm.util import identity_key
 
-from platform_booking.bookings.asking import NewBooking, Relocation
-from platform_booking.bookings.contention import capacity_conflicts
-from platform_booking.bookings.models import Booking
-from platform_booking.bookings.states import ACTIVE, BookingState, may_move
-from platform_booking.errors import IllegalMove, StaleVersion
+from platform_booking import audit
+from platform_booking.accounts.models import Organisation, Project
+from platform_booking.bookings import facts, queries, rules
+from platform_booking.bookings.asking import AskedMove, AskedSlot, NewBooking, Relocation
+from platform_booking.bookings.contention import retrying
+from platform_booking.bookings.facts import Facts, Named
+from platform_booking.bookings.models import Booking, Source
+from platform_booking.bookings.picked import Slot
+from platform_booking.bookings.placing import (
+    confirm,
+    confirm_all,
+    release_all,
+    relocate_all,
+)
+from platform_booking.bookings.queries import BookingLine
+from platform_booking.bookings.states import BookingState
+from platform_booking.catalog.models import Occurrence, Recipe, Resource
+from platform_booking.db import transaction
+from platform_booking.errors import (
+    Forbidden,
+    IllegalMove,
+    PreconditionFailed,
+    RulesBroken,
+    StaleVersion,
+    Violation,
+)
+from platform_booking.notices.outbox import tell
+from platform_booking.web.actor import Actor
+
+__all__ = [
+    "book",
+    "cancel",
+    "confirm",
+    "confirm_all",
+    "fixed_because",
+    "is_late",
+    "may_change",
+    "move",
+    "release_all",
+    "relocate_all",
+]
+
+_CHANGEABLE = frozenset({BookingState.REQUESTED, BookingState.CONFIRMED})
 
 
-def confirm(session: Session, new: NewBooking, *, now: datetime) -> Booking:
-    """Make one booking within the caller's transaction; see `confirm_all`."""
-    return confirm_all(session, [new], now=now)[0]
-
-
-def confirm_all(
-    session: Session, new: Sequence[NewBooking], *, now: datetime
-) -> tuple[Booking, ...]:
-    """Make bookings within the caller's transaction, all or none, in the order given.
-
-    House rules are not asked: a published plan stands above the caps of self-run bookings.
+def book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> BookingLine:
+    """Book a slot that a person has picked.
 
     Raises
     ------
+    RulesBroken
+        If rules are broken; all of them are listed.
+    Forbidden
+        If the actor books for another organisation and does not operate the platform.
     CapacityTaken
-        If one of them has no room; the transaction, or the caller's savepoint, is spent.
-    RulesBroken, NotFound
-        If a batch lacks its recipe, or what a booking names is gone.
+        If the resource has no room in that time.
+    Conflict
+        If others hold what is needed for too long.
     """
-    made = [_row(one, now=now) for one in new]
-    in_order = sorted(made, key=_in_order)
-    session.add_all(in_order)
-    with capacity_conflicts():
-        session.flush()  # ids, and the guards' word
-    return tuple(made)
+    return retrying(partial(_book, asked, actor=actor, now=now, zone=zone))
 
 
-def relocate_all(session: Session, moves: Sequence[Relocation], *, now: datetime) -> None:
-    """Move bookings within the caller's transaction, all or none.
-
-    All of them leave before any arrives, so that two may swap places, and the loads of a
-    batch run may go together.
+def move(
+    booking_id: UUID,
+    asked: AskedMove,
+    *,
+    expected_version: int | None,
+    actor: Actor,
+    now: datetime,
+    zone: ZoneInfo,
+) -> BookingLine:
+    """Give a booking another time or quantity.
 
     Raises
     ------
-    StaleVersion
-        If one has changed since it was read, or no longer takes up capacity.
+    NotFound
+        If there is no such booking that the actor may see.
+    Forbidden
+        If it is a colleague's, and the actor does not run the organisation's account.
+    PreconditionFailed
+        If it is no longer at the version that the actor has read.
+    IllegalMove, RulesBroken
+        If it is over, serves an order, or would break rules in its new place.
     CapacityTaken
-        If one finds no room; the transaction, or the caller's savepoint, is spent.
+        If there is no room in its new place; it stays where it was.
     """
-    if not moves:
-        return
-    _queue_for(session, moves)
-    moves = sorted(moves, key=lambda m: (m.resource_id, m.booking_id))
-    states = {move.booking_id: _park(session, move) for move in moves}
-    with capacity_conflicts():
-        for move in moves:
-            session.execute(
-                sa.update(Booking)
-                .where(Booking.id == move.booking_id)
-                .values(
-                    resource_id=move.resource_id,
-                    starts_at=move.starts_at,
-                    ends_at=move.ends_at,
-                    quantity=move.quantity,
-                    recipe_id=move.recipe_id,
-                    occurrence_id=move.occurrence_id,
-                    family=move.family,
-                    state=states[move.booking_id],
-                    version=move.version + 1,
-                    updated_at=now,
-                )
-                .execution_options(synchronize_session=False)
-            )
-            known = session.identity_map.get(identity_key(Booking, move.booking_id))
-            if known is not None:
-                session.expire(known)
-
-
-def release_all(
-    session: Session, booking_ids: Iterable[int], *, to: BookingState, now: datetime
-) -> None:
-    """Take bookings out of force within the caller's transaction, all or none.
-
-    Raises
-    ------
-    IllegalMove
-        If one is in a state from which it may not go there.
-    """
-    found = session.scalars(
-        sa.select(Booking)
-        .where(Booking.id.in_(list(booking_ids)))
-        .order_by(Booking.resource_id, Booking.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    for booking in found:
-        _move_state(booking, to, now=now)
-    session.flush()  # in this order, before the caller's own writes
-
-
-def _in_order(booking: Booking) -> tuple[int, datetime]:
-    return booking.resource_id, booking.starts_at
-
-
-def _row(new: NewBooking, *, now: datetime) -> Booking:
-    return Booking(
-        resource_id=new.resource_id,
-        organisation_id=new.organisation_id,
-        member_id=new.member_id,
-        project_id=new.project_id,
-        starts_at=new.starts_at,
-        ends_at=new.ends_at,
-        quantity=new.quantity,
-        recipe_id=new.recipe_id,
-        occurrence_id=new.occurrence_id,
-        family=new.family,
-        group_id=new.group_id,
-        source=new.source,
-        state=new.state,
-        created_at=now,
-        updated_at=now,
+    work = partial(
+        _move, booking_id, asked, expected_version, actor=actor, now=now, zone=zone
     )
+    return retrying(work)
 
 
-def _queue_for(session: Session, moves: Sequence[Relocation]) -> None:
-    """Take the guard rows of every resource concerned, in order, before any is touched."""
-    left = session.scalars(
-        sa.select(Booking.resource_id).where(
-            Booking.id.in_([move.booking_id for move in moves])
+def cancel(
+    booking_id: UUID, *, expected_version: int | None = None, actor: Actor, now: datetime
+) -> BookingLine:
+    """Cancel a booking; late where the resource's policy says so.
+
+    Raises
+    ------
+    NotFound, Forbidden, PreconditionFailed, IllegalMove, RulesBroken
+        As `move` does.
+    """
+    return retrying(partial(_cancel, booking_id, expected_version, actor=actor, now=now))
+
+
+def may_change(line: BookingLine, actor: Actor) -> bool:
+    """Tell whether the actor may move or cancel a booking that he sees.
+
+    A colleague's is for whoever runs the organisation's account; what the platform's staff
+    booked for the organisation is for all of its members.
+    """
+    if actor.is_park or line.platform.id in actor.platform_ids:
+        return True
+    if line.organisation.id != actor.organisation_id:
+        return False
+    if line.member is None or line.member.organisation_id != actor.organisation_id:
+        return True
+    return line.member.id == actor.member_id or actor.is_organisation_admin
+
+
+def fixed_because(line: BookingLine, *, now: datetime) -> Violation | None:
+    """Return why nobody may move or cancel a booking by itself; None if it may go."""
+    if line.booking.source is Source.PLAN:
+        return Violation(
+            "of_an_order",
+            _(
+                "this booking serves a step of an order; withdraw or amend the order"
+                " instead"
+            ),
         )
-    )
-    session.execute(
-        sa.text(
-            "SELECT id FROM resource WHERE id = ANY (:ids) ORDER BY id FOR NO KEY UPDATE"
-        ),
-        {"ids": sorted({*left, *(move.resource_id for move in moves)})},
-    )
+    if line.booking.starts_at <= now:
+        return Violation(
+            "begun", _("it has begun already; only the platform's staff can end it")
+        )
+    return None
 
 
-def _park(session: Session, move: Relocation) -> BookingState:
-    """Let a booking leave its place; return the state that it comes back to."""
-    before = session.scalar(
-        sa.select(Booking.state)
-        .where(Booking.id == move.booking_id, Booking.version == move.version)
-        .with_for_update()
-    )
-    if before is None or before not in ACTIVE:
-        raise StaleVersion
-    session.execute(
-        sa.update(Booking)
-        .where(Booking.id == move.booking_id, Booking.version == move.version)
-        .values(state=BookingState.DISPLACED)
-        .execution_options(synchronize_session=False)
-    )
-    return before
+def is_late(line: BookingLine, *, now: datetime) -> bool:
+    """Tell whether cancelling now counts as late."""
+    hours = line.resource.policy.get("late_cancel_hours")
+    return hours is not None and line.booking.starts_at - now < timedelta(hours=hours)
 
 
-def _move_state(booking: Booking, to: BookingState, *, now: datetime) -> None:
-    if not may_move(booking.state, to):
+def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> BookingLine:
+    with transaction() as session:
+        found = facts.gather(
+            session,
+            Named(
+                resource=Resource.public_id == asked.resource_id,
+                organisation=facts.of_organisation(actor, asked.organisation_id),
+                runner=actor.member_id,
+                project=_called(Project, asked.project_id),
+                recipe=_called(Recipe, asked.recipe_id),
+                occurrence=_called(Occurrence, asked.occurrence_id),
+            ),
+            Slot(
+                starts_at=asked.starts_at,
+                ends_at=asked.ends_at,
+                quantity=asked.quantity,
+                wafer_mm=asked.wafer_mm,
+                class_rank=asked.class_rank,
+                flags=asked.flags,
+            ),
+            actor=actor,
+            now=now,
+            zone=zone,
+        )
+        _insist(list(rules.violations(found.picked, now=now)))
+        booking = confirm(session, _new(asked, found, actor=actor), now=now)
+        _insist_on_no_outage(session, booking, found)
+        line = _line(booking, found)
+        _note(session, "booking.book", line, now=now, on_behalf=found.on_behalf)
+        return line
+
+
+def _move(
+    booking_id: UUID,
+    asked: AskedMove,
+    expected_version: int | None,
+    *,
+    actor: Actor,
+    now: datetime,
+    zone: ZoneInfo,
+) -> BookingLine:
+    with transaction() as session:
+        line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
+        booking, runner = line.booking, line.member
+        slot = Slot(
+            starts_at=asked.starts_at or booking.starts_at,
+            ends_at=asked.ends_at or booking.ends_at,
+            quantity=booking.quantity if asked.quantity is None else asked.quantity,
+        )
+        found = facts.gather(
+            session,
+            Named(
+                resource=Resource.id == booking.resource_id,
+                organisation=Organisation.id == booking.organisation_id,
+                runner=runner.id if runner is not None else actor.member_id,
+                recipe=_row(Recipe, booking.recipe_id),
+                occurrence=_row(Occurrence, booking.occurrence_id),
+                besides=booking.id,
+            ),
+            slot,
+            actor=actor,
+            now=now,
+            zone=zone,
+        )
+        # What goes in was declared and judged when it was booked; the tool is the same.
+        same_wafers = replace(found.picked.on, wafer_mm=())
+        picked = replace(found.picked, on=same_wafers)
+        _insist(list(rules.violations(picked, now=now)))
+        before = {"starts_at": booking.starts_at.isoformat(), "quantity": booking.quantity}
+        _relocate(session, booking, slot, expected_version=expected_version, now=now)
+        _insist_on_no_outage(session, booking, found)
+        _note(
+            session,
+            "booking.move",
+            line,
+            now=now,
+            on_behalf=found.on_behalf,
+            before=before,
+        )
+        return line
+
+
+def _cancel(
+    booking_id: UUID, expected_version: int | None, *, actor: Actor, now: datetime
+) -> BookingLine:
+    with transaction() as session:
+        line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
+        by_staff = actor.is_park or line.platform.id in actor.platform_ids
+        late = (
+            is_late(line, now=now)
+            and line.booking.state is BookingState.CONFIRMED
+            and not by_staff
+        )
+        to = BookingState.LATE_CANCELLED if late else BookingState.CANCELLED
+        release_all(session, [line.booking.id], to=to, now=now)
+        _note(session, "booking.cancel", line, now=now, on_behalf=by_staff, late=late)
+        return line
+
+
+def _changeable(
+    session: Session,
+    booking_id: UUID,
+    expected_version: int | None,
+    *,
+    actor: Actor,
+    now: datetime,
+) -> BookingLine:
+    line = queries.booking_line(session, booking_id, hold=True)
+    if not may_change(line, actor):
+        raise Forbidden
+    if expected_version is not None and line.booking.version != expected_version:
+        raise PreconditionFailed
+    if line.booking.state not in _CHANGEABLE:
         raise IllegalMove
-    booking.state = to
-    booking.updated_at = now
+    reason = fixed_because(line, now=now)
+    if reason is not None:
+        raise RulesBroken([reason])
+    return line
+
+
+def _relocate(
+    session: Session,
+    booking: Booking,
+    slot: Slot,
+    *,
+    expected_version: int | None,
+    now: datetime,
+) -> None:
+    there = Relocation(
+        booking_id=booking.id,
+        version=booking.version,
+        resource_id=booking.resource_id,
+        starts_at=slot.starts_at,
+        ends_at=slot.ends_at,
+        quantity=slot.quantity,
+        recipe_id=booking.recipe_id,
+        occurrence_id=booking.occurrence_id,
+        family=booking.family,
+    )
+    try:
+        relocate_all(session, [there], now=now)
+    except StaleVersion:
+        if expected_version is None:
+            raise
+        raise PreconditionFailed from None
+    session.refresh(booking)
+
+
+def _insist(broken: Sequence[Violation]) -> None:
+    if broken:
+        raise RulesBroken(broken)
+
+
+def _insist_on_no_outage(session: Session, booking: Booking, found: Facts) -> None:
+    """Look for outages once more, now that nobody can declare one unseen."""
+    if facts.down_meanwhile(session, booking):
+        raise RulesBroken([rules.outage(found.picked.on.name)])
+
+
+def _called(table: Any, public_id: UUID | None) -> sa.ColumnElement[bool] | None:
+    return None if public_id is None else table.public_id == public_id
+
+
+def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
+    return None if row_id is None else table.id == row_id
+
+
+def _new(asked: AskedSlot, found: Facts, *, actor: Actor) -> NewBooking:
+    assert found.organisation is not None  # the rules have seen to it
+    return NewBooking(
+        resource_id=found.resource.id,
+        organisation_id=found.organisation.id,
+        member_id=actor.member_id,
+        project_id=found.project.id if found.project else None,
+        starts_at=asked.starts_at,
+        ends_at=asked.ends_at,
+        quantity=asked.quantity,
+        recipe_id=found.recipe.id if found.recipe else None,
+        occurrence_id=found.occurrence.id if found.occurrence else None,
+        family=found.recipe.family if found.recipe else None,
+        source=Source.PERSON,
+    )
+
+
+def _line(booking: Booking, found: Facts) -> BookingLine:
+    assert found.organisation is not None
+    return BookingLine(
+        booking=booking,
+        resource=found.resource,
+        platform=found.resource.platform,
+        organisation=found.organisation,
+        project=found.project,
+        member=found.member,
+        recipe=found.recipe,
+        occurrence=found.occurrence,
+    )
+
+
+def _note(
+    session: Session, act: str, line: BookingLine, *, now: datetime, **more: Any
+) -> None:
+    """Record a deed and tell the organisation, in the deed's own transaction."""
+    booking = line.booking
+    what = {
+        "resource": line.resource.code,
+        "starts_at": booking.starts_at.isoformat(),
+        "ends_at": booking.ends_at.isoformat(),
+        "quantity": booking.quantity,
+    }
+    audit.record(
+        session,
+        act=act,
+        subject=f"booking {booking.public_id}",
+        organisation_id=booking.organisation_id,
+        platform_id=line.platform.id,
+        detail=what | more,
+    )
+    tell(
+        session,
+        kind={
+            "booking.book": "booking.made",
+            "booking.move": "booking.moved",
+            "booking.cancel": "booking.cancelled",
+        }[act],
+        payload={"booking": str(booking.public_id), **what},
+        now=now,
+        organisation_id=booking.organisation_id,
+    )

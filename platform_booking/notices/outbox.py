@@ -26,7 +26,9 @@ def tell(
     organisation.
     """
     session.execute(
-        sa.insert(Notice.__table__).values(  # type: ignore[arg-type]
+        sa.insert(Notice.__table__)  # type: ignore[arg-type]
+        .inline()  # else SQLAlchemy asks for the id back
+        .values(
             public_id=uuid4(),
             kind=kind,
             organisation_id=organisation_id,

@@ -1,0 +1,147 @@
+"""`/api/v1/bookings`, and what is busy on a resource."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from flask import current_app, url_for
+from flask_babel import gettext as _
+from flask_smorest import Blueprint
+
+from platform_booking.bookings import queries, schemas, services
+from platform_booking.bookings.asking import AskedMove, AskedSlot
+from platform_booking.bookings.queries import BookingLine, Wanted
+from platform_booking.clock import utcnow
+from platform_booking.db import db
+from platform_booking.errors import RulesBroken, Violation
+from platform_booking.web.actor import current_actor
+from platform_booking.web.etag import expected_version
+from platform_booking.web.idempotency import idempotent
+from platform_booking.web.paging import Page, envelope, paged
+
+bp = Blueprint(
+    "bookings_api",
+    __name__,
+    url_prefix="/api/v1",
+    description="Bookings by picking a slot.",
+)
+
+_WEEK = timedelta(days=7)
+_LONGEST_LOOK = timedelta(days=62)
+
+
+@bp.post("/bookings")
+@idempotent
+@bp.arguments(schemas.SlotSchema)
+@bp.response(201, schemas.BookingSchema)
+def book(asked: AskedSlot) -> Any:
+    """Book a slot."""
+    line = services.book(
+        asked,
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+    where = url_for("bookings_api.show", booking_id=line.booking.public_id)
+    return line, 201, {"Location": where, **_etag(line)}
+
+
+@bp.get("/bookings")
+@bp.arguments(schemas.BookingArgs, location="query")
+@bp.response(200, envelope(schemas.BookingSchema))
+def index(args: dict[str, Any]) -> dict[str, Any]:
+    """List one's organisation's bookings, or those of the platforms one operates."""
+    page: Page = args["page"]
+    found, total = queries.booking_lines(
+        db.session(),
+        Wanted(
+            resource_id=args["resource"],
+            platform_id=args["platform"],
+            from_at=args["from_at"],
+            to_at=args["to_at"],
+            states=tuple(args["state"]),
+        ),
+        limit=page.limit,
+        offset=page.offset,
+    )
+    return paged(list(found), total=total, page=page)
+
+
+@bp.get("/bookings/<uuid:booking_id>")
+@bp.response(200, schemas.BookingSchema)
+def show(booking_id: UUID) -> Any:
+    """Show a booking."""
+    line = queries.booking_line(db.session(), booking_id)
+    return line, 200, _etag(line)
+
+
+@bp.patch("/bookings/<uuid:booking_id>")
+@bp.arguments(schemas.MoveSchema)
+@bp.response(200, schemas.BookingSchema)
+def move(asked: AskedMove, booking_id: UUID) -> Any:
+    """Give a booking another time or quantity. With If-Match, only as it was read."""
+    line = services.move(
+        booking_id,
+        asked,
+        expected_version=expected_version(),
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+    return line, 200, _etag(line)
+
+
+@bp.post("/bookings/<uuid:booking_id>/cancel")
+@idempotent
+@bp.response(200, schemas.BookingSchema)
+def cancel(booking_id: UUID) -> Any:
+    """Cancel a booking; late where the resource's policy says so."""
+    line = services.cancel(
+        booking_id,
+        expected_version=expected_version(),
+        actor=current_actor(),
+        now=utcnow(),
+    )
+    return line, 200, _etag(line)
+
+
+@bp.get("/resources/<uuid:resource_id>/busy")
+@bp.arguments(schemas.BusyArgs, location="query")
+@bp.response(200, schemas.BusySchema)
+def busy(args: dict[str, Any], resource_id: UUID) -> dict[str, Any]:
+    """Tell when a resource is taken and when it is down: what everybody may know."""
+    from_at, to_at = _window(args["from_at"] or utcnow(), args["to_at"])
+    session = db.session()
+    found = queries.resource(session, resource_id)
+    return {
+        "resource_id": resource_id,
+        "capacity": found.capacity,
+        "from_at": from_at,
+        "to_at": to_at,
+        "busy": queries.taken(session, found.id, from_at=from_at, to_at=to_at),
+        "down": queries.outages(session, found.id, from_at=from_at, to_at=to_at),
+    }
+
+
+def _window(from_at: datetime, to_at: datetime | None) -> tuple[datetime, datetime]:
+    if to_at is None:
+        to_at = from_at + min(_WEEK, datetime.max.replace(tzinfo=UTC) - from_at)
+    if timedelta(0) < to_at - from_at <= _LONGEST_LOOK:
+        return from_at, to_at
+    raise RulesBroken(
+        [
+            Violation(
+                "window",
+                _(
+                    "ask for a window that ends after it begins and spans %(days)s days at"
+                    " most",
+                    days=_LONGEST_LOOK.days,
+                ),
+                "to",
+            )
+        ]
+    )
+
+
+def _etag(line: BookingLine) -> dict[str, str]:
+    return {"ETag": f'"{line.booking.version}"'}

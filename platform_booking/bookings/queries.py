@@ -1,0 +1,279 @@
+"""What pages and the API read of bookings. Row-level security decides which rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, selectinload
+
+from platform_booking.accounts.models import (
+    Member,
+    Organisation,
+    OrganisationState,
+    Project,
+)
+from platform_booking.bookings.models import Booking
+from platform_booking.bookings.states import BookingState
+from platform_booking.catalog.models import (
+    Calendar,
+    MaterialFlag,
+    MaterialsClass,
+    Occurrence,
+    Outage,
+    Platform,
+    Recipe,
+    Resource,
+    ResourceKind,
+)
+from platform_booking.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookingLine:
+    """One booking and what it names, as far as the asker may see it.
+
+    To operators `project` is None: what a firm works on is none of their business. To a
+    firm `member` is None when the platform's staff booked on its behalf.
+    """
+
+    booking: Booking
+    resource: Resource
+    platform: Platform
+    organisation: Organisation
+    project: Project | None = None
+    member: Member | None = None
+    recipe: Recipe | None = None
+    occurrence: Occurrence | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which bookings a list shows. `[from_at, to_at)` keeps those that overlap it."""
+
+    resource_id: UUID | None = None
+    platform_id: UUID | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+    ends_by: datetime | None = None  # over by then
+    states: tuple[BookingState, ...] = ()
+    organisation_row_id: int | None = None
+    latest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """How much of a resource is taken from an instant until before another."""
+
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int
+
+
+def booking_line(session: Session, public_id: UUID, *, hold: bool = False) -> BookingLine:
+    """Return one booking; `hold` it for whoever is about to change it.
+
+    Raises
+    ------
+    NotFound
+        If there is none that the asker may see.
+    """
+    chosen = _lines().where(Booking.public_id == public_id)
+    if hold:
+        chosen = chosen.with_for_update(of=Booking).execution_options(
+            populate_existing=True
+        )
+    row = session.execute(chosen).one_or_none()
+    if row is None:
+        raise NotFound
+    return _line(row)
+
+
+def booking_lines(
+    session: Session, wanted: Wanted, *, limit: int, offset: int
+) -> tuple[list[BookingLine], int]:
+    """Return a page of the bookings that the asker may see, and how many there are."""
+    total = session.scalar(_only(sa.select(sa.func.count(Booking.id)), wanted)) or 0
+    order: list[sa.ColumnElement[Any]] = [Booking.starts_at.asc(), Booking.id.asc()]
+    if wanted.latest_first:
+        order = [Booking.starts_at.desc(), Booking.id.desc()]
+    rows = session.execute(
+        _only(_lines(), wanted).order_by(*order).limit(limit).offset(offset)
+    )
+    return [_line(row) for row in rows], total
+
+
+def _lines() -> sa.Select[*tuple[Any, ...]]:
+    return (
+        sa.select(
+            Booking, Resource, Platform, Organisation, Project, Member, Recipe, Occurrence
+        )
+        .join(Resource, Resource.id == Booking.resource_id)
+        .join(Platform, Platform.id == Booking.platform_id)
+        .join(Organisation, Organisation.id == Booking.organisation_id)
+        .outerjoin(Project, Project.id == Booking.project_id)
+        .outerjoin(Member, Member.id == Booking.member_id)
+        .outerjoin(Recipe, Recipe.id == Booking.recipe_id)
+        .outerjoin(Occurrence, Occurrence.id == Booking.occurrence_id)
+    )
+
+
+def _line(row: Any) -> BookingLine:
+    names = (
+        "booking", "resource", "platform", "organisation",
+        "project", "member", "recipe", "occurrence",
+    )  # fmt: skip
+    return BookingLine(**dict(zip(names, row, strict=True)))
+
+
+def _only(chosen: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
+    """Keep what a list shows. Plain comparisons: see DECISIONS 5."""
+    if wanted.resource_id is not None:
+        chosen = chosen.where(
+            Booking.resource_id
+            == sa.select(Resource.id)
+            .where(Resource.public_id == wanted.resource_id)
+            .scalar_subquery()
+        )
+    if wanted.platform_id is not None:
+        chosen = chosen.where(
+            Booking.platform_id
+            == sa.select(Platform.id)
+            .where(Platform.public_id == wanted.platform_id)
+            .scalar_subquery()
+        )
+    if wanted.from_at is not None:
+        chosen = chosen.where(Booking.ends_at > wanted.from_at)
+    if wanted.to_at is not None:
+        chosen = chosen.where(Booking.starts_at < wanted.to_at)
+    if wanted.ends_by is not None:
+        chosen = chosen.where(Booking.ends_at <= wanted.ends_by)
+    if wanted.states:
+        chosen = chosen.where(Booking.state.in_(wanted.states))
+    if wanted.organisation_row_id is not None:
+        chosen = chosen.where(Booking.organisation_id == wanted.organisation_row_id)
+    return chosen
+
+
+def taken(
+    session: Session, resource_row_id: int, *, from_at: datetime, to_at: datetime
+) -> tuple[Taken, ...]:
+    """Return when a resource is taken, and how much of it: what everybody may know.
+
+    Stretches are sorted and apart from one another; bookings cannot be told from them.
+    """
+    rows = session.execute(
+        sa.text("SELECT starts_at, ends_at, quantity FROM busy(:which, :from_at, :to_at)"),
+        {"which": [resource_row_id], "from_at": from_at, "to_at": to_at},
+    )
+    steps: dict[datetime, int] = {}
+    for starts_at, ends_at, quantity in rows:
+        begins, ends = max(starts_at, from_at), min(ends_at, to_at)
+        steps[begins] = steps.get(begins, 0) + quantity
+        steps[ends] = steps.get(ends, 0) - quantity
+    return tuple(_levels(steps))
+
+
+def _levels(steps: dict[datetime, int]) -> Sequence[Taken]:
+    found: list[Taken] = []
+    level, since = 0, None
+    for moment in sorted(steps):
+        if steps[moment] == 0:
+            continue
+        if level and since is not None:
+            found.append(Taken(since, moment, level))
+        level, since = level + steps[moment], moment
+    return found
+
+
+def outages(
+    session: Session, resource_row_id: int, *, from_at: datetime, to_at: datetime
+) -> Sequence[Outage]:
+    """Return when a resource is down."""
+    return session.scalars(
+        sa.select(Outage)
+        .where(Outage.resource_id == resource_row_id)
+        .where(Outage.ends_at > from_at, Outage.starts_at < to_at)
+        .order_by(Outage.starts_at)
+    ).all()
+
+
+def resource(session: Session, public_id: UUID) -> Resource:
+    """Return a resource with what a page needs to offer its slots.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.scalars(
+        sa.select(Resource)
+        .where(Resource.public_id == public_id)
+        .options(
+            selectinload(Resource.platform),
+            selectinload(Resource.calendar).selectinload(Calendar.exceptions),
+            selectinload(Resource.recipes),
+        )
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def resources_to_pick(
+    session: Session, *, platform_row_ids: Sequence[int] | None = None
+) -> list[tuple[Platform, list[Resource]]]:
+    """Return the resources in service by platform; of the platforms given, or of all."""
+    chosen = (
+        sa.select(Platform, Resource)
+        .join(Resource, Resource.platform_id == Platform.id)
+        .where(Resource.active)
+        .order_by(Platform.position, Platform.id, Resource.code)
+    )
+    if platform_row_ids is not None:
+        chosen = chosen.where(Platform.id.in_(platform_row_ids))
+    found: dict[int, tuple[Platform, list[Resource]]] = {}
+    for platform, one in session.execute(chosen):
+        found.setdefault(platform.id, (platform, []))[1].append(one)
+    return list(found.values())
+
+
+def occurrences_to_pick(
+    session: Session, on: Resource, *, now: datetime
+) -> Sequence[Occurrence]:
+    """Return the dated runs of an event that can still be booked."""
+    if on.kind is not ResourceKind.EVENT:
+        return ()
+    return session.scalars(
+        sa.select(Occurrence)
+        .where(Occurrence.resource_id == on.id, Occurrence.starts_at > now)
+        .where(sa.or_(Occurrence.closes_at.is_(None), Occurrence.closes_at > now))
+        .order_by(Occurrence.starts_at)
+        .limit(100)
+    ).all()
+
+
+def organisations_to_pick(session: Session) -> Sequence[Organisation]:
+    """Return the organisations that an operator may book for."""
+    return session.scalars(
+        sa.select(Organisation)
+        .where(Organisation.state == OrganisationState.APPROVED)
+        .order_by(Organisation.name_zh)
+    ).all()
+
+
+def platforms(session: Session, row_ids: Sequence[int] | None) -> Sequence[Platform]:
+    """Return platforms in the catalogue's order; all where no ids are given."""
+    chosen = sa.select(Platform).order_by(Platform.position, Platform.id)
+    if row_ids is not None:
+        chosen = chosen.where(Platform.id.in_(row_ids))
+    return session.scalars(chosen).all()
+
+
+def materials(session: Session) -> tuple[Sequence[MaterialsClass], Sequence[MaterialFlag]]:
+    """Return the contamination classes and the flags that wafers may carry."""
+    return (
+        session.scalars(sa.select(MaterialsClass).order_by(MaterialsClass.rank)).all(),
+        session.scalars(sa.select(MaterialFlag).order_by(MaterialFlag.code)).all(),
+    )
