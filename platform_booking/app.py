@@ -7,6 +7,7 @@ import structlog
 from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_migrate import Migrate
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
 from platform_booking.accounts import views as accounts_views
@@ -62,7 +63,7 @@ def create_app(settings: config.Settings | None = None, *, verified: bool = Fals
         if settings.job_database_url
         else {},
         MAX_CONTENT_LENGTH=1024 * 1024,
-        TRUSTED_HOSTS=list(settings.trusted_hosts) or None,
+        TRUSTED_HOSTS=settings.hosts,
         SESSION_COOKIE_NAME="__Host-session" if settings.secure_cookies else "session",
         SESSION_COOKIE_SECURE=settings.secure_cookies,
         SESSION_COOKIE_HTTPONLY=True,
@@ -70,6 +71,9 @@ def create_app(settings: config.Settings | None = None, *, verified: bool = Fals
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         BOOTSTRAP_SERVE_LOCAL=True,
     )
+    if settings.proxies:
+        n = settings.proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     db.init_app(app)
     Migrate(app, db, directory="migrations")
     Bootstrap5(app)

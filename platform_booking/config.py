@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from platform_booking.errors import Misconfigured
 
 _SECRET_BYTES = 32
+_BASE_URL = "http://127.0.0.1:8000"
+_THIS_MACHINE = ("127.0.0.1", "localhost", "[::1]")
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
@@ -19,8 +22,9 @@ class Settings:
     owner_database_url: str | None = None  # pb_owner: migrations only
     job_database_url: str | None = None  # pb_job: scheduler and command line
     timezone: str = "Asia/Shanghai"  # of the park
-    base_url: str = "http://127.0.0.1:8000"  # links in mails start with it
-    trusted_hosts: tuple[str, ...] = ()  # host names that requests may carry; () for any
+    base_url: str = _BASE_URL  # links in mails start with it
+    trusted_hosts: tuple[str, ...] = ()  # host names beside base_url's that are served
+    proxies: int = 0  # reverse proxies in front, whose X-Forwarded headers are believed
     secure_cookies: bool = True  # cookies only over https
     demo: bool = False  # demo data: banner on every page, sign-in links allowed
     night_at: str = "01:00"  # when the nightly allocation starts
@@ -34,7 +38,14 @@ class Settings:
         """Return the park's time zone."""
         return ZoneInfo(self.timezone)
 
+    @property
+    def hosts(self) -> list[str]:
+        """Return every host name that a request may carry: a forged one is refused."""
+        own = urlsplit(self.base_url).hostname or ""
+        return list(dict.fromkeys((*self.trusted_hosts, own, *_THIS_MACHINE)))
 
+
+_LEAST = {"proxies": 0}
 _PLAIN = {"database_url", "secret_key", "owner_database_url", "job_database_url"}
 
 
@@ -61,7 +72,7 @@ def read(environ: Mapping[str, str]) -> Settings:
                 faults.append(f"{name} is not set")
             continue
         try:
-            values[field.name] = _parsed(text, field.type)
+            values[field.name] = _parsed(text, field.type, least=_LEAST.get(field.name, 1))
         except ValueError as fault:
             faults.append(f"{name}: {fault}")
     faults += _contradictions(values)
@@ -70,7 +81,7 @@ def read(environ: Mapping[str, str]) -> Settings:
     return Settings(**values)  # type: ignore[arg-type]
 
 
-def _parsed(text: str, kind: object) -> object:
+def _parsed(text: str, kind: object, *, least: int) -> object:
     if kind is bool:
         if text.lower() in _TRUE:
             return True
@@ -78,8 +89,8 @@ def _parsed(text: str, kind: object) -> object:
             return False
         raise ValueError(f"{text!r} is neither yes nor no")
     if kind is int:
-        if not text.isdecimal() or int(text) < 1:
-            raise ValueError(f"{text!r} is not a whole number above 0")
+        if not text.isdecimal() or int(text) < least:
+            raise ValueError(f"{text!r} is not a whole number from {least} on")
         return int(text)
     if kind == tuple[str, ...]:
         return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -97,6 +108,8 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
     zone = values.get("timezone")
     if zone is not None and zone not in available_timezones():
         faults.append(f"PB_TIMEZONE: {zone!r} is not a time zone, such as Asia/Shanghai")
+    if not _is_address(str(values.get("base_url", _BASE_URL))):
+        faults.append("PB_BASE_URL must be an address, such as https://booking.example.cn")
     for key in ("database_url", "owner_database_url", "job_database_url"):
         url = values.get(key)
         if url is not None and not str(url).startswith(
@@ -112,3 +125,12 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
     ):
         faults.append(f"PB_NIGHT_AT: {clock!r} is not a time of day, such as 01:00")
     return faults
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    plain = not (parts.path.strip("/") or parts.query or parts.fragment)
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and plain

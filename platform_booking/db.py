@@ -2,7 +2,8 @@
 
 Who reads is told to PostgreSQL at the start of each transaction (`app.member`,
 `app.organisation`, `app.platforms`, `app.park`), and row-level security does the rest. The
-scheduler and the command line speak as `pb_job`, which sees every row.
+scheduler and the command line speak as `pb_job`, which sees every row. People's
+transactions wait for nobody long: the service would rather say that it is busy.
 """
 
 from collections.abc import Iterator
@@ -160,7 +161,10 @@ def _tell_identity(
             "SELECT set_config('app.member', :member, true),"
             " set_config('app.organisation', :organisation, true),"
             " set_config('app.platforms', :platforms, true),"
-            " set_config('app.park', :park, true)"
+            " set_config('app.park', :park, true),"
+            " set_config('lock_timeout', '2s', true),"
+            " set_config('statement_timeout', '5s', true),"
+            " set_config('idle_in_transaction_session_timeout', '10s', true)"
         ),
         {
             "member": str(identity.member_id or ""),

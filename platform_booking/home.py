@@ -34,6 +34,7 @@ def menu() -> list[dict[str, object]]:
         ("bookings.index", _("Bookings")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),
+        ("accounts.staff", _("Staff")),
     )
     actor, policy = optional_actor(), current_app.extensions["policy"]
     return [

@@ -36,9 +36,19 @@ POLICY: dict[str, Permission] = {
     "accounts.members": allow(
         ORGANISATION_ADMIN, action="member.manage", relation=Relation.OWN, writes=True
     ),
-    "accounts.set_active": allow(
-        ORGANISATION_ADMIN, action="member.manage", relation=Relation.OWN, writes=True
+    "accounts.staff": allow(
+        PARK_ADMIN, action="staff.manage", relation=Relation.PARK, writes=True
     ),
+    **{
+        endpoint: allow(
+            ORGANISATION_ADMIN,
+            PARK_ADMIN,
+            action="member.manage",
+            relation=Relation.OWN,
+            writes=True,
+        )
+        for endpoint in ("accounts.set_active", "accounts.renew_link", "accounts.appoint")
+    },
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),

@@ -6,8 +6,10 @@
     would see in production. Cloned from a template, it costs some 50 ms.
 ``app``
     The application on that database, its context pushed; nobody is signed in.
+``make_app``
+    Makes further applications on it: `make_app(demo=True)`.
 ``client``
-    Its test client.
+    Its test client: `enter(member)` signs in, `submit(path, data)` sends a page's form.
 ``live_url``
     Address of a gunicorn that serves that database in processes of its own.
 ``page``
@@ -22,14 +24,13 @@ another one to use instead. Nothing is skipped: a missing component is a failure
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from platform_booking.app import create_app
 from platform_booking.db import NOBODY, assume, db
@@ -37,6 +38,7 @@ from platform_booking.embedded import EmbeddedPostgres, Urls
 from tests.browser import launched
 from tests.cluster import Cluster, settings_for
 from tests.service import Service
+from tests.visitor import Visitor
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -78,22 +80,40 @@ def database(cluster: Cluster) -> Iterator[Urls]:
 
 
 @pytest.fixture
-def app(database: Urls) -> Iterator[Flask]:
+def make_app(database: Urls) -> Iterator[Callable[..., Flask]]:
+    """Make applications on the test's database, each with settings of its own."""
+    made: list[Flask] = []
+
+    def make(**settings: object) -> Flask:
+        app = create_app(settings_for(database, **settings))
+        app.testing = True
+        app.test_client_class = Visitor
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            assume(NOBODY)
+            db.session.remove()
+            for engine in db.engines.values():
+                engine.dispose()
+
+
+@pytest.fixture
+def app(make_app: Callable[..., Flask]) -> Iterator[Flask]:
     """Make the application on the test's database; nobody is signed in."""
-    app = create_app(settings_for(database))
-    app.testing = True
+    app = make_app()
     with app.app_context():
         yield app
         assume(NOBODY)
         db.session.remove()
-        for engine in db.engines.values():
-            engine.dispose()
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
+def client(app: Flask) -> Visitor:
     """Make a client that talks to the application without a network."""
-    return app.test_client()
+    return cast("Visitor", app.test_client())
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 import click
 from flask import current_app
 from flask.cli import AppGroup
+from flask_babel import force_locale
 
 from platform_booking.accounts import administration
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, transaction
-from platform_booking.errors import IllegalMove
+from platform_booking.errors import IllegalMove, NotFound, RulesBroken
 
 group = AppGroup("accounts", help="Organisations and members.")
 
@@ -17,11 +18,26 @@ group = AppGroup("accounts", help="Organisations and members.")
 @click.option("--name", prompt="Name")
 def bootstrap(email: str, name: str) -> None:
     """Make the first park administrator; print the link that lets him choose a password."""
-    with acting_as(JOB), transaction() as session:
+    with force_locale("en"), acting_as(JOB), transaction() as session:
         try:
             secret = administration.bootstrap(session, email=email, name=name, now=utcnow())
-        except IllegalMove as fault:
+        except (IllegalMove, RulesBroken) as fault:
             raise click.ClickException(str(fault)) from None
-    base = current_app.config["SETTINGS"].base_url
+    _show(f"/invitation/{secret}")
+
+
+@group.command("link")
+@click.option("--email", prompt="E-mail of the member")
+def link(email: str) -> None:
+    """Print the link with which a member chooses a new password."""
+    with acting_as(JOB), transaction() as session:
+        try:
+            path = administration.password_link(session, email=email, now=utcnow())
+        except NotFound:
+            raise click.ClickException("no member has this address") from None
+    _show(path)
+
+
+def _show(path: str) -> None:
     click.echo("Open this address within 60 minutes; it works once:")
-    click.echo(f"{base}/invitation/{secret}")
+    click.echo(current_app.config["SETTINGS"].base_url.rstrip("/") + path)

@@ -102,12 +102,12 @@ class Project(PublicId, Model):
 
 
 class OneTimeToken(Model):
-    """A secret good for one act: the first administrator, an invitation, a demo sign-in."""
+    """A secret good for one act: an invitation, a new password, a demo sign-in."""
 
     __tablename__ = "one_time_token"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    purpose: Mapped[str]  # "bootstrap" | "demo_sign_in" | "invitation"
+    purpose: Mapped[str]  # "invitation" | "new_password" | "demo_sign_in"
     token_hash: Mapped[str] = mapped_column(unique=True)  # SHA-256, hex
     member_id: Mapped[int | None] = mapped_column(sa.ForeignKey("member.id"))
     expires_at: Mapped[datetime]
@@ -115,13 +115,13 @@ class OneTimeToken(Model):
 
 
 class SignInAttempt(Model):
-    """A failed sign-in, kept to throttle the next ones across all web workers."""
+    """A sign-in that has not succeeded, or an application; counted across all workers."""
 
     __tablename__ = "sign_in_attempt"
     __table_args__ = (sa.Index(None, "key", "at"),)
 
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
-    key: Mapped[str]  # SHA-256 of account and address
+    key: Mapped[str]  # SHA-256 of act, account and address
     at: Mapped[datetime]
 
 

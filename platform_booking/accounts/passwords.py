@@ -33,7 +33,7 @@ def violations(password: str, *, email: str) -> Iterator[Violation]:
             ),
             "password",
         )
-    name = email.partition("@")[0]
+    name = email.partition("@")[0].lower()
     if password.lower() in _COMMON or len(set(password)) < 4 or password.lower() == name:
         yield Violation(
             "password_common", _("This password is too easy to guess."), "password"

@@ -1,9 +1,7 @@
-"""Accounts: signing in, registering, deciding, inviting; each act a transaction."""
+"""Accounts: registering, deciding, appointing, one's own; each act a transaction."""
 
-import hashlib
-import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -12,38 +10,49 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
-from platform_booking.accounts import passwords
+from platform_booking.accounts import passwords, queries, rules
+from platform_booking.accounts.entrance import (
+    INVITATION,
+    INVITATION_LIFE,
+    NEW_PASSWORD,
+    Entrance,
+    count_application,
+    one_time_secret,
+)
 from platform_booking.accounts.models import (
     ApiToken,
     Member,
     MemberRole,
-    OneTimeToken,
     Organisation,
     OrganisationState,
     Project,
     Role,
-    SignInAttempt,
 )
-from platform_booking.db import Identity, acting_as, transaction
+from platform_booking.db import transaction
 from platform_booking.errors import (
     Forbidden,
     IllegalMove,
     NotFound,
     RulesBroken,
-    TooMany,
     Violation,
 )
 from platform_booking.web.actor import Actor, hashed
 
-THROTTLE = timedelta(minutes=15)
-ATTEMPTS = 10  # failed ones per account and address within THROTTLE
-BOOTSTRAP_LIFE = timedelta(minutes=60)
-LINK_LIFE = timedelta(minutes=15)
 TOKEN_LIFE_DAYS = (1, 365)
-_EMAIL = re.compile(r"^[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)+$")
+FIRM = frozenset({Role.ENGINEER, Role.ORGANISATION_ADMIN})
+STAFF = frozenset({Role.PARK_ADMIN, Role.OPERATOR})
+_VERDICTS = {  # from: {verdict: to}
+    OrganisationState.APPLIED: {
+        "approve": OrganisationState.APPROVED,
+        "refuse": OrganisationState.REFUSED,
+    },
+    OrganisationState.APPROVED: {"suspend": OrganisationState.SUSPENDED},
+    OrganisationState.SUSPENDED: {"approve": OrganisationState.APPROVED},
+    OrganisationState.REFUSED: {"approve": OrganisationState.APPROVED},
+}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Application:
     """What an organisation tells when it registers."""
 
@@ -60,43 +69,14 @@ class Application:
 
 
 @dataclass(frozen=True, slots=True)
-class Entrance:
-    """A member whose sign-in succeeded."""
+class Appointment:
+    """The roles that a member is to hold; an operator's platforms by their codes."""
 
-    member_id: int
-    epoch: int
-
-
-def sign_in(email: str, password: str, *, address: str, now: datetime) -> Entrance | None:
-    """Return the member whose e-mail and password these are, or None.
-
-    Raises
-    ------
-    TooMany
-        After ten failures for this account from this address within 15 minutes.
-    """
-    email = email.strip().lower()
-    key = hashlib.sha256(f"{email}|{address}".encode()).hexdigest()
-    with transaction() as session:
-        failures = session.scalar(
-            sa.select(sa.func.count())
-            .select_from(SignInAttempt)
-            .where(SignInAttempt.key == key, SignInAttempt.at > now - THROTTLE)
-        )
-        if (failures or 0) >= ATTEMPTS:
-            raise TooMany(int(THROTTLE.total_seconds()))
-        row = session.execute(
-            sa.text("SELECT * FROM sign_in_candidate(:email)"), {"email": email}
-        ).one_or_none()
-        if not passwords.matches(password, row.password_hash if row else None):
-            session.execute(sa.insert(SignInAttempt).values(key=key, at=now).inline())
-            return None
-        session.execute(sa.delete(SignInAttempt).where(SignInAttempt.key == key))
-        assert row is not None  # an account that is not there never matches
-        return Entrance(member_id=row.member_id, epoch=row.session_epoch)
+    roles: frozenset[Role]
+    platforms: frozenset[str] = frozenset()
 
 
-def apply(application: Application) -> None:
+def apply(application: Application, *, address: str, now: datetime) -> None:
     """Register an organisation with its first member; the park decides.
 
     Whether the address or the number is known already is not told: it would tell who the
@@ -106,38 +86,36 @@ def apply(application: Application) -> None:
     ------
     RulesBroken
         If any field is wrong; all are listed.
+    TooMany
+        After ten applications from this address within 15 minutes.
     """
-    found = list(_application_faults(application))
+    given = {key: value.strip() for key, value in asdict(application).items()}
+    found = list(rules.application_faults(given))
+    found += passwords.violations(application.password, email=given["email"])
     if found:
         raise RulesBroken(found)
+    count_application(address, now=now)
+    given["hash"] = passwords.hashed(application.password)
+    given["email"] = given["email"].lower()
     with transaction() as session:
         session.execute(
             sa.text(
-                "SELECT apply_for_registration(:organisation, :zh, :en, :registration,"
-                " :size, :contract, :nda, :member, :email, :person, :hash, :locale)"
+                "SELECT apply_for_registration(:organisation, :name_zh, :name_en,"
+                " :registration_no, :size, :contract_ref, :nda_ref, :member, :email,"
+                " :person, :hash, :locale)"
             ),
-            {
-                "organisation": uuid4(),
-                "zh": application.name_zh,
-                "en": application.name_en,
-                "registration": application.registration_no,
-                "size": application.size,
-                "contract": application.contract_ref,
-                "nda": application.nda_ref,
-                "member": uuid4(),
-                "email": application.email.strip().lower(),
-                "person": application.person,
-                "hash": passwords.hashed(application.password),
-                "locale": application.locale,
-            },
+            given | {"organisation": uuid4(), "member": uuid4()},
         )
 
 
 def decide(
-    organisation_id: UUID, *, approve: bool, contract_ref: str, nda_ref: str, actor: Actor,
+    organisation_id: UUID, verdict: str, *, contract_ref: str, nda_ref: str, actor: Actor,
     now: datetime,
 ) -> None:  # fmt: skip
-    """Approve or refuse an application. Approval needs a contract or an NDA on file.
+    """Approve or refuse an application, suspend a customer, or let one in again.
+
+    Approval needs a contract or an NDA on file. A suspended organisation's members are out
+    at their next request.
 
     Raises
     ------
@@ -149,57 +127,59 @@ def decide(
         ).one_or_none()
         if organisation is None:
             raise NotFound
-        if organisation.state is not OrganisationState.APPLIED:
+        to = _VERDICTS[organisation.state].get(verdict)
+        if to is None:
             raise IllegalMove
-        organisation.contract_ref = contract_ref.strip() or organisation.contract_ref
-        organisation.nda_ref = nda_ref.strip() or organisation.nda_ref
-        if approve and not (organisation.contract_ref or organisation.nda_ref):
-            raise RulesBroken(
-                [
-                    Violation(
-                        "contract_missing",
-                        _("Enter the number of a contract or of an NDA before approving."),
-                        "contract_ref",
-                    )
-                ]
+        refs = {"contract_ref": contract_ref.strip(), "nda_ref": nda_ref.strip()}
+        found = [f for where, text in refs.items() for f in rules.text_faults(text, where)]
+        contract = refs["contract_ref"] or organisation.contract_ref
+        nda = refs["nda_ref"] or organisation.nda_ref
+        if to is OrganisationState.APPROVED and not (contract or nda):
+            found.append(
+                Violation(
+                    "contract_missing",
+                    _("Enter the number of a contract or of an NDA before approving."),
+                    "contract_ref",
+                )
             )
-        organisation.state = (
-            OrganisationState.APPROVED if approve else OrganisationState.REFUSED
-        )
+        if found:
+            raise RulesBroken(found)
+        organisation.contract_ref, organisation.nda_ref = contract, nda
+        organisation.state = to
         organisation.decided_at = now
         organisation.decided_by = actor.member_id
         audit.record(
             session,
-            act="organisation.approve" if approve else "organisation.refuse",
+            act=f"organisation.{verdict}",
             subject=f"organisation {organisation.public_id}",
             organisation_id=organisation.id,
         )
 
 
 def invite(
-    email: str, name: str, roles: frozenset[Role], *, actor: Actor, now: datetime
+    email: str, name: str, appointment: Appointment, *, actor: Actor, now: datetime
 ) -> str:
     """Add a colleague and return the secret of his invitation link, good for a day.
+
+    An organisation's administrator invites into his firm; the park appoints operators and
+    park administrators.
 
     Raises
     ------
     RulesBroken
     """
-    email = email.strip().lower()
-    found = list(_person_faults(name, email))
-    if not roles or not roles <= {Role.ENGINEER, Role.ORGANISATION_ADMIN}:
-        found.append(
-            Violation("roles", _("Choose at least one role of your firm."), "roles")
-        )
-    if found or actor.organisation_id is None:
-        raise RulesBroken(found)
+    email, name = email.strip().lower(), name.strip()
     with transaction() as session:
+        found = list(rules.person_faults(name, email))
+        held = _roles(session, appointment, actor=actor, found=found)
+        if found:
+            raise RulesBroken(found)
         if session.scalar(sa.select(Member.id).filter_by(email=email)) is not None:
             raise RulesBroken([_unusable_address()])
         member = Member(
             organisation_id=actor.organisation_id,
             email=email,
-            name=name.strip(),
+            name=name,
             locale=actor.locale,
             created_at=now,
         )
@@ -209,19 +189,37 @@ def invite(
         except sa.exc.IntegrityError:
             raise RulesBroken([_unusable_address()]) from None
         session.add_all(
-            MemberRole(member_id=member.id, role=role) for role in sorted(roles)
+            MemberRole(member_id=member.id, role=role, platform_id=platform)
+            for role, platform in held
         )
-        audit.record(
-            session,
-            act="member.invite",
-            subject=f"member {member.public_id}",
-            organisation_id=actor.organisation_id,
-        )
+        _record(session, "member.invite", member, roles=_named(held))
         return one_time_secret(
             session,
-            purpose="invitation",
+            purpose=INVITATION,
             member_id=member.id,
-            expires_at=now + timedelta(days=1),
+            expires_at=now + INVITATION_LIFE,
+        )
+
+
+def renew_link(member_id: UUID, *, actor: Actor, now: datetime) -> str:
+    """Return the secret of a new link for a colleague, good for a day, once.
+
+    For one who has not joined it is an invitation again; for one who has, it sets a new
+    password, and his sessions end when he uses it.
+
+    Raises
+    ------
+    NotFound
+    """
+    with transaction() as session:
+        member = _colleague(session, member_id, actor=actor)
+        joined = member.password_hash is not None
+        _record(session, "member.link", member)
+        return one_time_secret(
+            session,
+            purpose=NEW_PASSWORD if joined else INVITATION,
+            member_id=member.id,
+            expires_at=now + INVITATION_LIFE,
         )
 
 
@@ -233,23 +231,35 @@ def set_active(member_id: UUID, *, active: bool, actor: Actor) -> None:
     NotFound, Forbidden
     """
     with transaction() as session:
-        member = session.scalars(
-            sa.select(Member).filter_by(public_id=member_id).with_for_update()
-        ).one_or_none()
-        if member is None or not (
-            actor.is_park or member.organisation_id == actor.organisation_id
-        ):
-            raise NotFound
+        member = _colleague(session, member_id, actor=actor)
         if member.id == actor.member_id:
             raise Forbidden  # nobody locks himself out
         member.active = active
         member.session_epoch += 1
-        audit.record(
-            session,
-            act="member.activate" if active else "member.deactivate",
-            subject=f"member {member.public_id}",
-            organisation_id=member.organisation_id,
+        _record(session, "member.activate" if active else "member.deactivate", member)
+
+
+def appoint(member_id: UUID, appointment: Appointment, *, actor: Actor) -> None:
+    """Give a colleague other roles, which hold from his next request on.
+
+    Raises
+    ------
+    NotFound, Forbidden, RulesBroken
+    """
+    with transaction() as session:
+        member = _colleague(session, member_id, actor=actor)
+        if member.id == actor.member_id:
+            raise Forbidden  # nobody takes his own role away, or gives himself one
+        found: list[Violation] = []
+        held = _roles(session, appointment, actor=actor, found=found)
+        if found:
+            raise RulesBroken(found)
+        session.execute(sa.delete(MemberRole).where(MemberRole.member_id == member.id))
+        session.add_all(
+            MemberRole(member_id=member.id, role=role, platform_id=platform)
+            for role, platform in held
         )
+        _record(session, "member.appoint", member, roles=_named(held))
 
 
 def change_password(old: str, new: str, *, actor: Actor) -> Entrance:
@@ -274,38 +284,7 @@ def change_password(old: str, new: str, *, actor: Actor) -> Entrance:
             raise RulesBroken(found)
         member.password_hash = passwords.hashed(new)
         member.session_epoch += 1
-        audit.record(
-            session,
-            act="member.password",
-            subject=f"member {member.public_id}",
-            organisation_id=member.organisation_id,
-        )
-        return Entrance(member_id=member.id, epoch=member.session_epoch)
-
-
-def accept_invitation(secret: str, password: str, *, now: datetime) -> Entrance:
-    """Choose the first password with an invitation's secret, which is spent by it.
-
-    Raises
-    ------
-    NotFound
-        If the invitation is unknown, spent or too old.
-    RulesBroken
-        If the password is no good; the invitation stays.
-    """
-    found = list(passwords.violations(password, email=""))
-    if found:
-        raise RulesBroken(found)
-    member_id = redeem(secret, purpose="invitation")
-    if member_id is None:
-        raise NotFound
-    with acting_as(Identity(member_id=member_id)), transaction() as session:
-        member = session.scalars(sa.select(Member).filter_by(id=member_id)).one_or_none()
-        if member is None:
-            raise NotFound
-        member.password_hash = passwords.hashed(password)
-        member.session_epoch += 1
-        audit.record(session, act="member.join", subject=f"member {member.public_id}")
+        _record(session, "member.password", member)
         return Entrance(member_id=member.id, epoch=member.session_epoch)
 
 
@@ -327,21 +306,24 @@ def make_token(
     RulesBroken
     """
     least, most = TOKEN_LIFE_DAYS
-    if not name.strip() or not least <= days <= most:
-        raise RulesBroken(
-            [
-                Violation(
-                    "token",
-                    _("A token needs a name and a life of 1 to 365 days."),
-                    "name" if not name.strip() else "days",
-                )
-            ]
+    found = list(rules.text_faults(name.strip(), "name"))
+    if not name.strip():
+        found.append(Violation("token", _("Say what the token is for."), "name"))
+    if not least <= days <= most:
+        found.append(
+            Violation(
+                "token",
+                _("A token lives %(least)s to %(most)s days.", least=least, most=most),
+                "days",
+            )
         )
+    if found:
+        raise RulesBroken(found)
     secret = f"pb_{secrets.token_urlsafe(32)}"
     with transaction() as session:
         token = ApiToken(
             member_id=actor.member_id,
-            name=name.strip()[:80],
+            name=name.strip(),
             prefix=secret[:9],
             token_hash=hashed(secret),
             scopes=["read", "write"] if write else ["read"],
@@ -372,83 +354,64 @@ def revoke_token(token_id: UUID, *, actor: Actor, now: datetime) -> None:
         if token is None:
             raise NotFound
         token.revoked_at = token.revoked_at or now
-
-
-def one_time_secret(
-    session: Session, *, purpose: str, member_id: int | None, expires_at: datetime
-) -> str:
-    """Make a secret good for one act; takes part in the caller's transaction."""
-    secret = secrets.token_urlsafe(32)
-    session.execute(
-        sa.insert(OneTimeToken)
-        .values(
-            purpose=purpose,
-            token_hash=hashed(secret),
-            member_id=member_id,
-            expires_at=expires_at,
+        audit.record(
+            session,
+            act="token.revoke",
+            subject=f"token {token.prefix}",
+            organisation_id=actor.organisation_id,
         )
-        .inline()
-    )
-    return secret
 
 
-def redeem(secret: str, *, purpose: str) -> int | None:
-    """Spend a one-time secret.
-
-    Returns
-    -------
-    int | None
-        The member that it was made for.
+def _colleague(session: Session, member_id: UUID, *, actor: Actor) -> Member:
+    """Return whom the actor may manage: of his own firm; for the park, of the staff.
 
     Raises
     ------
     NotFound
-        If it is unknown, spent or too old.
     """
-    with transaction() as session:
-        row = session.execute(
-            sa.text("SELECT * FROM redeem_token(:purpose, :hash)"),
-            {"purpose": purpose, "hash": hashed(secret)},
-        ).one_or_none()
-        if row is None:
-            raise NotFound
-        member_id: int | None = row.member_id
-        return member_id
+    member = session.scalars(
+        sa.select(Member).filter_by(public_id=member_id).with_for_update()
+    ).one_or_none()
+    if member is None or member.organisation_id != actor.organisation_id:
+        raise NotFound
+    return member
 
 
-def _application_faults(application: Application) -> list[Violation]:
-    found = list(_person_faults(application.person, application.email))
-    if not application.name_zh.strip():
-        found.append(Violation("name", _("Enter the organisation's name."), "name_zh"))
-    if not re.fullmatch(r"[0-9A-Z]{18}", application.registration_no.strip()):
+def _roles(
+    session: Session, appointment: Appointment, *, actor: Actor, found: list[Violation]
+) -> list[tuple[Role, int | None]]:
+    """Return the rows of an appointment; what is wrong with it is added to `found`."""
+    allowed = STAFF if actor.organisation_id is None else FIRM
+    known = {p.code: p.id for p in queries.platforms(session)}
+    if not appointment.roles or not appointment.roles <= allowed:
+        found.append(Violation("roles", _("Choose at least one role."), "roles"))
+    operates = Role.OPERATOR in appointment.roles
+    if operates and not (appointment.platforms and appointment.platforms <= known.keys()):
         found.append(
-            Violation(
-                "registration_no",
-                _("The unified social credit code has 18 digits and capital letters."),
-                "registration_no",
-            )
+            Violation("platforms", _("Choose the platforms of the operator."), "platforms")
         )
-    if not (application.contract_ref.strip() or application.nda_ref.strip()):
-        found.append(
-            Violation(
-                "contract_missing",
-                _("Name the contract or the NDA that you have signed with the park."),
-                "contract_ref",
-            )
-        )
-    found += passwords.violations(application.password, email=application.email)
-    return found
+    if found:
+        return []
+    held: list[tuple[Role, int | None]] = [
+        (role, None) for role in sorted(appointment.roles - {Role.OPERATOR})
+    ]
+    if operates:
+        held += [(Role.OPERATOR, known[code]) for code in sorted(appointment.platforms)]
+    return held
 
 
-def _person_faults(name: str, email: str) -> list[Violation]:
-    found = []
-    if not name.strip():
-        found.append(Violation("person", _("Enter the person's name."), "person"))
-    if not _EMAIL.match(email.strip()):
-        found.append(
-            Violation("email", _("Not an e-mail address, such as li@example.cn."), "email")
-        )
-    return found
+def _named(held: list[tuple[Role, int | None]]) -> list[str]:
+    return [role.value if p is None else f"{role.value} {p}" for role, p in held]
+
+
+def _record(session: Session, act: str, member: Member, **detail: object) -> None:
+    audit.record(
+        session,
+        act=act,
+        subject=f"member {member.public_id}",
+        organisation_id=member.organisation_id,
+        detail=detail,
+    )
 
 
 def _unusable_address() -> Violation:

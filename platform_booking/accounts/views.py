@@ -1,6 +1,7 @@
 """Pages of accounts: sign in, register, invite, decide, one's own account."""
 
 import ipaddress
+from dataclasses import fields
 from datetime import datetime
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -18,12 +19,11 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.datastructures import ImmutableMultiDict
 
-from platform_booking.accounts import services
+from platform_booking.accounts import entrance, queries, services
 from platform_booking.accounts.models import (
     ApiToken,
-    Member,
-    MemberRole,
     Organisation,
     OrganisationState,
     Role,
@@ -32,10 +32,11 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import NotFound, RulesBroken, Violation
 from platform_booking.web import actor as actors
-from platform_booking.web.actor import current_actor
+from platform_booking.web.actor import current_actor, optional_actor
+from platform_booking.web.i18n import chosen_locale
 
 bp = Blueprint("accounts", __name__)
-SIZES = ("SME-micro", "SME-small", "SME-medium", "large", "academic")
+_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Real-IP")
 
 
 @bp.route("/sign-in", methods=["GET", "POST"])
@@ -44,14 +45,14 @@ def sign_in() -> ResponseReturnValue:
     target = _safe(request.values.get("next", ""))
     wrong: list[Violation] = []
     if request.method == "POST":
-        entrance = services.sign_in(
+        entered = entrance.sign_in(
             request.form.get("email", ""),
             request.form.get("password", ""),
             address=request.remote_addr or "",
             now=utcnow(),
         )
-        if entrance is not None:
-            actors.sign_in(entrance.member_id, entrance.epoch)
+        if entered is not None:
+            actors.sign_in(entered.member_id, entered.epoch)
             return redirect(target)
         wrong = [
             Violation("sign_in", _("E-mail and password do not fit together."), "password")
@@ -67,7 +68,10 @@ def sign_in() -> ResponseReturnValue:
 
 @bp.post("/sign-out")
 def sign_out() -> ResponseReturnValue:
-    """End the session."""
+    """End the session, and every other one of the member: a copy of it is worth nothing."""
+    actor = optional_actor()
+    if actor is not None:
+        entrance.end_sessions(actor=actor)
     session.clear()
     return redirect(url_for("home.index"))
 
@@ -77,8 +81,7 @@ def demo_sign_in(secret: str) -> ResponseReturnValue:
     """Enter by a link of the demo: once, from this machine only."""
     if not current_app.config["SETTINGS"].demo or not _from_here():
         raise NotFound
-    member_id = services.redeem(secret, purpose="demo_sign_in")
-    member = actors.standing(member_id) if member_id else None
+    member = actors.standing(entrance.redeem(secret, purpose=entrance.DEMO))
     if member is None:
         raise NotFound
     actors.sign_in(member.member_id, actors.session_epoch())
@@ -87,52 +90,42 @@ def demo_sign_in(secret: str) -> ResponseReturnValue:
 
 @bp.route("/invitation/<secret>", methods=["GET", "POST"])
 def accept(secret: str) -> ResponseReturnValue:
-    """Choose the first password."""
+    """Choose a password by a link: the first one, or a new one."""
     wrong: tuple[Violation, ...] = ()
+    status = 200
     if request.method == "POST":
         try:
-            entrance = services.accept_invitation(
+            entered = entrance.choose_password(
                 secret, request.form.get("password", ""), now=utcnow()
             )
         except RulesBroken as fault:
-            wrong = fault.violations
+            wrong, status = fault.violations, 422
+        except NotFound:
+            return render_template("accounts/spent.html"), 404
         else:
-            actors.sign_in(entrance.member_id, entrance.epoch)
+            actors.sign_in(entered.member_id, entered.epoch)
             return redirect(url_for("home.index"))
-    return render_template(
-        "accounts/invitation.html", violations=wrong
-    ), 422 if wrong else 200
+    return render_template("accounts/invitation.html", violations=wrong), status
 
 
 @bp.route("/register", methods=["GET", "POST"])
 def register() -> ResponseReturnValue:
     """Register an organisation; the park decides."""
     wrong: tuple[Violation, ...] = ()
+    form = request.form
     if request.method == "POST":
-        form = request.form
+        names = (f.name for f in fields(services.Application) if f.name != "locale")
+        application = services.Application(
+            locale=chosen_locale(), **{name: form.get(name, "") for name in names}
+        )
         try:
-            services.apply(
-                services.Application(
-                    locale="en" if request.cookies.get("lang") == "en" else "zh_Hans_CN",
-                    **{
-                        key: form.get(key, "").replace("\x00", "")
-                        for key in (
-                            "name_zh", "name_en", "registration_no", "size", "contract_ref",
-                            "nda_ref", "person", "email", "password",
-                        )
-                    },
-                )
-            )  # fmt: skip
+            services.apply(application, address=request.remote_addr or "", now=utcnow())
         except RulesBroken as fault:
             wrong = fault.violations
         else:
             return render_template("accounts/registered.html")
-    return (
-        render_template(
-            "accounts/register.html", violations=wrong, form=request.form, sizes=SIZES
-        ),
-        422 if wrong else 200,
-    )
+    page = render_template("accounts/register.html", violations=wrong, form=form)
+    return page, 422 if wrong else 200
 
 
 @bp.get("/organisations")
@@ -144,18 +137,19 @@ def organisations() -> ResponseReturnValue:
             Organisation.name_zh,
         )
     ).all()
-    return render_template("accounts/organisations.html", organisations=rows, violations=())
+    return render_template("accounts/organisations.html", organisations=rows)
 
 
 @bp.post("/organisations/<uuid:organisation_id>/decide")
 def decide(organisation_id: UUID) -> ResponseReturnValue:
-    """Approve or refuse an application."""
+    """Approve or refuse an application; suspend a customer or let one in again."""
+    form = request.form
     try:
         services.decide(
             organisation_id,
-            approve=request.form.get("verdict") == "approve",
-            contract_ref=request.form.get("contract_ref", ""),
-            nda_ref=request.form.get("nda_ref", ""),
+            form.get("verdict", ""),
+            contract_ref=form.get("contract_ref", ""),
+            nda_ref=form.get("nda_ref", ""),
             actor=current_actor(),
             now=utcnow(),
         )
@@ -170,54 +164,94 @@ def decide(organisation_id: UUID) -> ResponseReturnValue:
 @bp.route("/members", methods=["GET", "POST"])
 def members() -> ResponseReturnValue:
     """Show an organisation's administrator his people; invite another."""
+    return _people()
+
+
+@bp.route("/staff", methods=["GET", "POST"])
+def staff() -> ResponseReturnValue:
+    """Show the park its administrators and the platforms' operators; appoint another."""
+    return _people()
+
+
+def _people() -> ResponseReturnValue:
+    actor, form = current_actor(), request.form
     wrong: tuple[Violation, ...] = ()
     link = ""
     if request.method == "POST":
         try:
             secret = services.invite(
-                request.form.get("email", ""),
-                request.form.get("person", ""),
-                frozenset(Role(r) for r in request.form.getlist("roles") if r in set(Role)),
-                actor=current_actor(),
+                form.get("email", ""),
+                form.get("person", ""),
+                _appointment(),
+                actor=actor,
                 now=utcnow(),
             )
         except RulesBroken as fault:
             wrong = fault.violations
         else:
-            link = current_app.config["SETTINGS"].base_url + url_for(
-                "accounts.accept", secret=secret
-            )
-    organisation_id = current_actor().organisation_id
-    rows = db.session.scalars(
-        sa.select(Member)
-        .where(Member.organisation_id == organisation_id)
-        .order_by(Member.name)
-    ).all()
-    roles: dict[int, list[Role]] = {}
-    for role in db.session.scalars(
-        sa.select(MemberRole).where(MemberRole.member_id.in_([m.id for m in rows]))
-    ):
-        roles.setdefault(role.member_id, []).append(role.role)
-    return (
-        render_template(
-            "accounts/members.html",
-            members=rows,
-            roles=roles,
-            violations=wrong,
-            link=link,
-            form=request.form,
-        ),
-        422 if wrong else 200,
+            link, form = _link(secret), ImmutableMultiDict()
+    page = render_template(
+        "accounts/people.html",
+        people=queries.colleagues(db.session(), actor.organisation_id),
+        platforms=[] if actor.organisation_id else queries.platforms(db.session()),
+        choices=sorted(services.FIRM if actor.organisation_id else services.STAFF),
+        violations=wrong,
+        link=link,
+        form=form,
     )
+    return page, 422 if wrong else 200
 
 
 @bp.post("/members/<uuid:member_id>/active")
 def set_active(member_id: UUID) -> ResponseReturnValue:
     """Let a colleague in or out."""
-    services.set_active(
-        member_id, active=request.form.get("active") == "yes", actor=current_actor()
+    active = request.form.get("active") == "yes"
+    services.set_active(member_id, active=active, actor=current_actor())
+    flash(_("Let in again.") if active else _("Locked out; every session has ended."))
+    return _back_to_people()
+
+
+@bp.post("/members/<uuid:member_id>/link")
+def renew_link(member_id: UUID) -> ResponseReturnValue:
+    """Give a colleague a new link, to join or to choose a new password."""
+    secret = services.renew_link(member_id, actor=current_actor(), now=utcnow())
+    return render_template("accounts/link.html", link=_link(secret), people=_people_page())
+
+
+@bp.post("/members/<uuid:member_id>/roles")
+def appoint(member_id: UUID) -> ResponseReturnValue:
+    """Give a colleague other roles."""
+    try:
+        services.appoint(member_id, _appointment(), actor=current_actor())
+    except RulesBroken as fault:
+        for violation in fault.violations:
+            flash(violation.message, "danger")
+    else:
+        flash(_("The roles hold from the next click on."), "success")
+    return _back_to_people()
+
+
+def _appointment() -> services.Appointment:
+    form = request.form
+    return services.Appointment(
+        roles=frozenset(Role(r) for r in form.getlist("roles") if r in set(Role)),
+        platforms=frozenset(form.getlist("platforms")),
     )
-    return redirect(url_for("accounts.members"))
+
+
+def _link(secret: str) -> str:
+    # Never from the Host header: whoever forges it would get the secret.
+    base: str = current_app.config["SETTINGS"].base_url.rstrip("/")
+    return base + url_for("accounts.accept", secret=secret)
+
+
+def _people_page() -> str:
+    own = current_actor().organisation_id is not None
+    return url_for("accounts.members" if own else "accounts.staff")
+
+
+def _back_to_people() -> ResponseReturnValue:
+    return redirect(_people_page())
 
 
 @bp.route("/account", methods=["GET", "POST"])
@@ -251,10 +285,10 @@ def account() -> ResponseReturnValue:
 def _account_act(act: str, now: datetime) -> str:
     form, actor = request.form, current_actor()
     if act == "password":
-        entrance = services.change_password(
+        entered = services.change_password(
             form.get("old_password", ""), form.get("password", ""), actor=actor
         )
-        actors.sign_in(entrance.member_id, entrance.epoch)
+        actors.sign_in(entered.member_id, entered.epoch)
         flash(_("The password has been changed; other sessions have ended."), "success")
     elif act == "language" and form.get("locale") in {"zh_Hans_CN", "en"}:
         services.choose_language(form["locale"], actor=actor)
@@ -279,6 +313,8 @@ def _account_act(act: str, now: datetime) -> str:
 
 
 def _from_here() -> bool:
+    if any(name in request.headers for name in _FORWARDED):
+        return False  # a proxy on this machine speaks for somebody elsewhere
     try:
         return ipaddress.ip_address(request.remote_addr or "").is_loopback
     except ValueError:

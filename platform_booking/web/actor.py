@@ -6,6 +6,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from flask import Flask, g, request, session
+from werkzeug.exceptions import SecurityError
 
 from platform_booking.db import NOBODY, Identity, assume, db
 from platform_booking.errors import Unauthenticated
@@ -79,6 +80,11 @@ def optional_actor() -> Actor | None:
     return actor
 
 
+def is_asset(endpoint: str | None) -> bool:
+    """Tell whether an endpoint serves files that are the same for everybody."""
+    return endpoint in {"static", "bootstrap.static"}
+
+
 def hashed(secret: str) -> str:
     """Return how a random secret is stored: SHA-256, hex. Too long to be guessed back."""
     return hashlib.sha256(secret.encode()).hexdigest()
@@ -128,26 +134,34 @@ def sign_in(actor_id: int, epoch: int) -> None:
 def _enter() -> None:
     assume(NOBODY)  # worker threads are used again: never answer for the last visitor
     g.actor = None
-    if request.endpoint == "static" or request.endpoint is None:
+    if isinstance(request.routing_exception, SecurityError):
+        raise request.routing_exception  # a forged Host: nothing else is looked at
+    if is_asset(request.endpoint):
         return
-    actor = _by_token() if _bearer() else _by_session()
+    token = bearer()
+    actor = _by_session() if token is None else _by_token(token)
     if actor is not None:
         assume(actor.identity)
         g.actor = actor
 
 
-def _bearer() -> str:
+def bearer() -> str | None:
+    """Return the API token that the request carries; None when it carries none.
+
+    A request with a token has no session: what a browser adds by itself counts for nothing.
+    """
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
-    return secret.strip() if kind.lower() == "bearer" else ""
+    return secret.strip() if kind.lower() == "bearer" else None
 
 
-def _by_token() -> Actor | None:
+def _by_token(token: str) -> Actor:
     row = db.session.execute(
-        sa.text("SELECT * FROM token_standing(:hash)"), {"hash": hashed(_bearer())}
+        sa.text("SELECT * FROM token_standing(:hash)"), {"hash": hashed(token)}
     ).one_or_none()
-    if row is None:
+    actor = standing(row.member_id, scopes=frozenset(row.scopes)) if row else None
+    if actor is None:
         raise Unauthenticated
-    return standing(row.member_id, scopes=frozenset(row.scopes))
+    return actor
 
 
 def _by_session() -> Actor | None:

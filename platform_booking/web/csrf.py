@@ -3,10 +3,11 @@
 Calls with a bearer token carry no ambient authority and need none.
 """
 
-from flask import Flask, request
+from flask import Flask
 from flask_wtf.csrf import CSRFError, CSRFProtect
 from werkzeug.wrappers import Response
 
+from platform_booking.web.actor import bearer
 from platform_booking.web.errors import answer
 
 _protect = CSRFProtect()
@@ -22,7 +23,7 @@ def init_app(app: Flask) -> None:
 
     @app.before_request
     def protect() -> None:
-        if not request.headers.get("Authorization", "").lower().startswith("bearer "):
+        if bearer() is None:
             _protect.protect()
 
 

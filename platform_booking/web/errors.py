@@ -10,8 +10,8 @@ from typing import Any
 import structlog
 from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
 from flask_babel import gettext as _
-from sqlalchemy.exc import DBAPIError, OperationalError
-from werkzeug.exceptions import HTTPException
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
+from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as AnyResponse
 
 from platform_booking import errors
@@ -97,6 +97,8 @@ def _ours(fault: errors.BookingError) -> AnyResponse:
 
 
 def _http(fault: HTTPException) -> AnyResponse:
+    if isinstance(fault, SecurityError):  # no address can be built for a foreign host
+        return Response(str(_("This host name is not served here.")), 400)
     if fault.response is not None or (fault.code or 500) < 400:
         return fault.get_response()
     status = fault.code or 500
@@ -142,6 +144,9 @@ def _database(fault: DBAPIError) -> AnyResponse:
     ):
         _log.warning("database_busy", sqlstate=state)
         return answer(503, "unavailable", retry_after=2)
+    if isinstance(fault, DataError):  # what was sent fits into no column: NUL, 10^100 …
+        _log.warning("unstorable", sqlstate=state, path=request.path)
+        return answer(422, "invalid")
     return _unknown(fault)
 
 

@@ -2,7 +2,7 @@
 
 from flask import Flask, Response, request
 
-from platform_booking.web.actor import optional_actor
+from platform_booking.web.actor import is_asset, optional_actor
 
 CSP = (
     "default-src 'self'; img-src 'self' data:; style-src 'self'; script-src 'self';"
@@ -22,9 +22,7 @@ def _guard(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if request.endpoint != "static" and not (request.endpoint or "").startswith(
-        "bootstrap"
-    ):
+    if not is_asset(request.endpoint):
         response.headers["Cache-Control"] = (
             "no-store, private" if optional_actor() else "no-store"
         )

@@ -53,9 +53,16 @@ def init_app(app: Flask, policy: Mapping[str, Permission]) -> None:
     def permit() -> None:
         if request.endpoint is None:
             return  # no such route: 404 follows
-        check(policy[request.endpoint], optional_actor())
+        permission, actor = policy[request.endpoint], optional_actor()
+        check(permission, actor)
+        if permission.roles and actor and actor.scopes is not None and not _is_api():
+            raise Forbidden  # pages make members, links and tokens: not for programs
 
     app.extensions["policy"] = policy
+
+
+def _is_api() -> bool:
+    return request.path.startswith("/api/")
 
 
 def check(permission: Permission, actor: Actor | None) -> None:
