@@ -4,8 +4,11 @@ A worker keeps the problem and a timeline between tasks, so that a task carries 
 the plan around the neighbourhood.
 """
 
+import multiprocessing
+import os
 import pickle
 import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -67,10 +70,19 @@ def prepare(parcel: Parcel) -> None:
 def begin(parcel: Parcel) -> None:
     """Prepare a process of our own pool.
 
-    Ctrl-C reaches every process of a terminal; only the first one is to act on it.
+    Ctrl-C reaches every process of a terminal; only the first one is to act on it. One
+    that is killed outright takes its workers along: they would wait for ever.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(parcel)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def forget(name: str) -> None:

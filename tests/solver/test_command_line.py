@@ -5,6 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -161,8 +164,9 @@ def test_a_wrong_option_is_told_so(files: tuple[Path, Path], wrong: tuple[str]) 
     assert f"argument {wrong[0]}" in made.stderr
 
 
-def test_an_interrupted_search_leaves_the_plan_so_far(tmp_path: Path) -> None:
-    problem, plan = tmp_path / "problem.json", tmp_path / "plan.json"
+@contextmanager
+def searching(problem: Path, plan: Path) -> Iterator[subprocess.Popen[str]]:
+    """Run a long search in a session of its own; yield when its workers are at work."""
     jobs = [
         make_job(f"job-{n}", make_step(), value=10 + n % 7, submitted=n) for n in range(300)
     ]
@@ -179,6 +183,23 @@ def test_an_interrupted_search_leaves_the_plan_so_far(tmp_path: Path) -> None:
         for line in process.stderr:
             if "improve" in line:
                 break
+        yield process
+
+
+def test_a_search_that_is_killed_takes_its_workers_along(tmp_path: Path) -> None:
+    with searching(tmp_path / "problem.json", tmp_path / "plan.json") as process:
+        process.kill()
+        process.wait(30)
+    deadline = time.monotonic() + 30
+    with pytest.raises(ProcessLookupError):  # nobody is left in its group
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.05)
+
+
+def test_an_interrupted_search_leaves_the_plan_so_far(tmp_path: Path) -> None:
+    problem, plan = tmp_path / "problem.json", tmp_path / "plan.json"
+    with searching(problem, plan) as process:
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all processes
         out, rest = process.communicate(timeout=120)
 
