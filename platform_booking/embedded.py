@@ -141,6 +141,13 @@ class EmbeddedPostgres:
         """Return the server's process id, or None when it is not running."""
         return None if self._process is None else self._process.pid
 
+    @property
+    def last_words(self) -> str | None:
+        """Return the end of the log if the server has ended of itself, else None."""
+        if self._process is None or self._process.poll() is None:
+            return None
+        return self._tail()
+
     def start(self) -> None:
         """Start the server; make the cluster and its roles when there is none yet.
 
@@ -362,10 +369,11 @@ class EmbeddedPostgres:
                 time.sleep(0.05)
             else:
                 return
-        last = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-8:]
-        raise EmbeddedFailed(
-            "PostgreSQL did not start. Its last words:\n  " + "\n  ".join(last)
-        )
+        raise EmbeddedFailed(f"PostgreSQL did not start. Its last words:\n  {self._tail()}")
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n  ".join(lines[-8:])
 
 
 def newest_binaries() -> Path:

@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import pytest
 from platform_booking import embedded
 from platform_booking.embedded import EmbeddedFailed, EmbeddedPostgres, wheel_binaries
 from tests.conftest import FAST
+from tests.processes import processes, wait_until_gone
 
 
 @pytest.fixture
@@ -36,33 +36,6 @@ def server(home: Path, **given: object) -> EmbeddedPostgres:
 
 def connected(url: str) -> psycopg.Connection:
     return psycopg.connect(url.replace("+psycopg", "", 1), autocommit=True)
-
-
-def processes() -> dict[int, tuple[int, str]]:
-    """Return every process of the machine: its parent and its command line."""
-    listing = subprocess.run(
-        ["ps", "-e", "-ww", "-o", "pid=,ppid=,args="],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    rows = (line.split(maxsplit=2) for line in listing.splitlines())
-    return {int(pid): (int(parent), " ".join(rest)) for pid, parent, *rest in rows}
-
-
-def processes_naming(path: Path) -> list[str]:
-    return [
-        command
-        for pid, (_, command) in processes().items()
-        if str(path) in command and pid != os.getpid()
-    ]
-
-
-def wait_until_gone(path: Path) -> None:
-    deadline = time.monotonic() + 30
-    while processes_naming(path):
-        assert time.monotonic() < deadline, processes_naming(path)
-        time.sleep(0.05)
 
 
 def test_each_address_signs_in_as_its_own_role_without_rights_to_spare(home: Path) -> None:

@@ -1,5 +1,8 @@
 """`flask --app wsgi plan …`."""
 
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 
 import click
@@ -16,6 +19,20 @@ from platform_booking.planning.models import Plan, PlanProblem
 from solver.options import Progress
 
 group = AppGroup("plan", help="Nightly plans.")
+
+_TENTHS = 10  # of a second: the unit of the bar
+_SECONDS_BETWEEN_LINES = 5.0
+_SEARCH = ("greedy", "improve")
+_AFTERWARDS = {
+    "bound": "Proving how much better any plan could be ...",
+    "explain": "Finding out why the others were left out, and what would bring them in ...",
+}
+_WHY = {
+    "full": "find no room beside what is placed or booked",
+    "no_start": "fit nowhere within their windows, opening hours and deadline",
+    "route_too_long": "are routes that do not fit before their deadline as a whole",
+    "no_alternative": "have a step that no resource in service can do",
+}
 
 
 def _night(
@@ -38,7 +55,8 @@ def run(night: date | None, seconds: float | None, waves: int | None, seed: int)
     """Run the allocation of a night and keep its draft."""
     settings = current_app.config["SETTINGS"]
     night = night or utcnow().astimezone(settings.zone).date()
-    with acting_as(JOB):
+    seconds = seconds or float(settings.night_seconds)
+    with acting_as(JOB), shown(seconds=seconds, waves=waves) as on_progress:
         try:
             outcome = nightly.run(
                 night,
@@ -47,7 +65,7 @@ def run(night: date | None, seconds: float | None, waves: int | None, seed: int)
                 seconds=seconds,
                 waves=waves,
                 seed=seed,
-                on_progress=_show,
+                on_progress=on_progress,
             )
         except BookingError as fault:
             raise click.ClickException(str(fault) or type(fault).__name__) from None
@@ -99,9 +117,65 @@ def summary(outcome: Outcome) -> list[str]:
             f"proven: no plan is worth more than {outcome.bound:,} (gap {gap:.1%})"
         )
     if outcome.left_out:
-        why = ", ".join(f"{n} {cause}" for cause, n in outcome.left_out)
-        lines.append(f"left out: {why}")
+        lines.append(f"left out: {sum(int(n) for _, n in outcome.left_out)}")
+        lines += [f"  {n} {_WHY.get(cause, cause)}" for cause, n in outcome.left_out]
     return lines
+
+
+@contextmanager
+def shown(*, seconds: float, waves: int | None = None) -> Iterator[nightly.Reporter]:
+    """Show on standard error how a night goes: a bar in a terminal, else plain lines."""
+    if sys.stderr.isatty():
+        with _bar(seconds, waves) as bar:
+            yield bar
+    else:
+        yield _lines()
+
+
+@contextmanager
+def _bar(seconds: float, waves: int | None) -> Iterator[nightly.Reporter]:
+    length = waves or round(seconds * _TENTHS)
+    with ExitStack() as stack:
+        bar = stack.enter_context(
+            click.progressbar(
+                range(length),
+                label="Searching",
+                show_eta=waves is None,
+                item_show_func=lambda value: f"value {value:,}" if value else "",
+                file=sys.stderr,
+            )
+        )
+
+        def report(progress: Progress) -> None:
+            if progress.phase in _SEARCH:
+                at = progress.wave if waves else round(progress.seconds * _TENTHS)
+                bar.update(min(at, length) - bar.pos, progress.value)
+            elif progress.bound is None:
+                if bar.pos < length:
+                    bar.update(length - bar.pos, progress.value)
+                stack.close()  # the bar is full and stays
+                click.echo(_AFTERWARDS[progress.phase], err=True)
+
+        yield report
+
+
+def _lines() -> nightly.Reporter:
+    spoken_at = 0.0
+
+    def report(progress: Progress) -> None:
+        nonlocal spoken_at
+        if progress.phase in _SEARCH:
+            if progress.seconds - spoken_at >= _SECONDS_BETWEEN_LINES:
+                spoken_at = progress.seconds
+                click.echo(
+                    f"{progress.seconds:.0f} s: value {progress.value:,}"
+                    f" after {progress.wave} waves",
+                    err=True,
+                )
+        elif progress.bound is None:
+            click.echo(_AFTERWARDS[progress.phase], err=True)
+
+    return report
 
 
 def _plan(night: date) -> Plan:
@@ -114,11 +188,3 @@ def _plan(night: date) -> Plan:
             f"there is no plan of {night}; see: plan run --night {night}"
         )
     return plan
-
-
-def _show(progress: Progress) -> None:
-    click.echo(
-        f"{progress.phase} wave {progress.wave}: value {progress.value:,}"
-        f" after {progress.seconds:.1f} s",
-        err=True,
-    )
