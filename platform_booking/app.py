@@ -14,6 +14,8 @@ from platform_booking.accounts import views as accounts_views
 from platform_booking.bookings import api as bookings_api
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.orders import api as orders_api
+from platform_booking.orders import views as orders_views
 from platform_booking.planning import api as plans_api
 from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
@@ -31,10 +33,10 @@ from platform_booking.web import (
 
 _log = structlog.get_logger()
 
-PAGES = (health.bp, accounts_views.bp, plans_views.bp)
+PAGES = (health.bp, accounts_views.bp, orders_views.bp, plans_views.bp)
 """Blueprints of pages, one a feature."""
 
-APIS = (plans_api.bp, bookings_api.bp)
+APIS = (orders_api.bp, plans_api.bp, bookings_api.bp)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 
@@ -96,7 +98,9 @@ def _web(app: Flask) -> None:
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
     api.init_app(app, APIS)
-    app.jinja_env.globals["order_reasons"] = plans_views.order_reasons
+    app.jinja_env.globals.update(
+        order_reasons=plans_views.order_reasons, order_plan=plans_views.order_plan
+    )
     permission.verify(app, POLICY)
 
 

@@ -52,6 +52,36 @@ POLICY: dict[str, Permission] = {
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),
+    # Orders.
+    "orders.index": allow(
+        *EVERYBODY, action="order.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "orders.show": allow(
+        *EVERYBODY, action="order.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "orders.new": allow(
+        ENGINEER, action="order.submit", relation=Relation.OWN, writes=True
+    ),
+    "orders.amend": allow(*FIRM, action="order.amend", relation=Relation.OWN, writes=True),
+    "orders.withdraw": allow(
+        *FIRM, action="order.withdraw", relation=Relation.OWN, writes=True
+    ),
+    "orders_api.submit": allow(
+        ENGINEER, action="order.submit", relation=Relation.OWN, writes=True
+    ),
+    "orders_api.check": allow(ENGINEER, action="order.submit", relation=Relation.OWN),
+    "orders_api.index": allow(
+        *EVERYBODY, action="order.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "orders_api.show": allow(
+        *EVERYBODY, action="order.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "orders_api.amend": allow(
+        *FIRM, action="order.amend", relation=Relation.OWN, writes=True
+    ),
+    "orders_api.withdraw": allow(
+        *FIRM, action="order.withdraw", relation=Relation.OWN, writes=True
+    ),
     # Plans.
     "plans.index": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
     "plans.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),

@@ -171,7 +171,7 @@ def _own(steps: Sequence[NewStep], lot: _Lot, offer: Offer) -> Iterator[DerivedS
             lot.class_rank = offer.classes.get(step.materials_class, lot.class_rank)
         made = _served(
             DerivedStep(
-                name=step.name or step.capability,
+                name=step.name or offer.names.get(step.capability, step.capability),
                 capability=step.capability,
                 capability_id=offer.capabilities.get(step.capability),
                 duration_min=step.duration_min or 0,

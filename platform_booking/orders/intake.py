@@ -45,9 +45,12 @@ class For:
 
 def read_offer(session: Session, *, now: datetime) -> Offer:
     """Read what orders may name: resources in service, recipes, routes, classes."""
-    capabilities = _pairs(session, sa.select(Capability.code, Capability.id))
+    capabilities = session.execute(
+        sa.select(Capability.code, Capability.id, Capability.name_zh)
+    ).all()
     return Offer(
-        capabilities=capabilities,
+        capabilities={code: row_id for code, row_id, _ in capabilities},
+        names={code: name for code, _, name in capabilities},
         tools={tool.code: tool for tool in _tools(session, now=now)},
         routes=_routes(session),
         classes=_pairs(session, sa.select(MaterialsClass.code, MaterialsClass.rank)),

@@ -90,6 +90,7 @@ class Offer:
     """Everything that orders may name."""
 
     capabilities: Mapping[str, int]  # row ids by code
+    names: Mapping[str, str]  # of capabilities, by code
     tools: Mapping[str, Tool]  # by code, in service only
     routes: Mapping[str, Route]  # by code and by public id
     classes: Mapping[str, int]  # ranks by code

@@ -14,7 +14,13 @@ from platform_booking.errors import Violation
 from platform_booking.orders.asking import NewOrder
 from platform_booking.orders.deriving import Derived
 from platform_booking.orders.offer import Offer
-from platform_booking.orders.step_rules import amounts, eligibility, nearest
+from platform_booking.orders.step_rules import (
+    WIDEST_MM,
+    amounts,
+    eligibility,
+    nearest,
+    wafer_size,
+)
 from platform_booking.orders.time_rules import course
 
 MOST_STEPS = 200
@@ -52,7 +58,7 @@ def violations(
     yield from dates
     own = list(amounts(new.steps, offer))
     yield from own
-    yield from eligibility(new, found)
+    yield from eligibility(new, found, offer)
     if found.steps and not dates and not own:
         yield from course(new, found)
 
@@ -105,6 +111,8 @@ def _lot(new: NewOrder, found: Derived, offer: Offer) -> Iterator[Violation]:
             _("a lot has 1 to %(most)s wafers; split a larger one", most=MOST_WAFERS),
             "lot_size",
         )
+    if new.wafer_mm is not None and not 1 <= new.wafer_mm <= WIDEST_MM:
+        yield wafer_size("wafer_mm")
     route = found.route
     if (
         route is not None

@@ -60,7 +60,8 @@ def seed(session: Session, demand: Demand, *, now: datetime) -> Seeded:
     skipped: Counter[str] = Counter()
     orders: list[Order] = []
     for wish in demand.wishes:
-        new = _asked(wish)
+        project = projects[wish.firm, wish.project]
+        new = _asked(wish, project)
         found = derived(new, offer)
         missing = next((s for s in found.steps if not s.tools), None)
         if missing is not None or not found.steps:
@@ -71,7 +72,7 @@ def seed(session: Session, demand: Demand, *, now: datetime) -> Seeded:
             organisation_id=organisations[wish.firm].id,
             member_id=engineers[wish.firm],
             priority_class=organisations[wish.firm].priority_class,
-            project_id=projects[wish.firm, wish.project].id,
+            project_id=project.id,
         )
         orders.append(intake.rows(new, found, by=by, now=wish.submitted_at))
     session.add_all(orders)
@@ -175,8 +176,9 @@ def _projects(
     return found
 
 
-def _asked(wish: Wish) -> NewOrder:
+def _asked(wish: Wish, project: Project) -> NewOrder:
     return NewOrder(
+        project_id=project.public_id,
         title=wish.title,
         earliest_at=wish.earliest_at,
         due_at=wish.due_at,

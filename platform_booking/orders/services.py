@@ -110,6 +110,25 @@ def check(
     return Checked((), estimate.earliest(session, order, now=now, zone=zone))
 
 
+def estimated(public_id: UUID, *, now: datetime, zone: ZoneInfo) -> Estimate | None:
+    """Return where an order would stand if it were placed at once.
+
+    Raises
+    ------
+    NotFound
+        If there is none that the asker may see.
+    """
+    session = db.session()
+    order = session.scalars(
+        sa.select(Order)
+        .where(Order.public_id == public_id)
+        .options(selectinload(Order.steps), selectinload(Order.lags))
+    ).one_or_none()
+    if order is None:
+        raise NotFound
+    return estimate.earliest(session, order, now=now, zone=zone)
+
+
 def amend(
     public_id: UUID,
     new: NewOrder,

@@ -15,7 +15,9 @@ from platform_booking.orders.offer import Offer, Tool
 MOST_MINUTES = 2 * 366 * 1440
 """Longer than anything may be asked for ahead, so that no sum of times overflows."""
 
+MOST_UNITS = 10_000_000  # 0.1 m² of a shuttle's area
 MOST_RUNS = 25
+WIDEST_MM = 450
 MOST_WINDOWS = 50
 _SHOWN = 4  # codes in one sentence
 
@@ -35,10 +37,14 @@ def _numbers(n: int, step: NewStep) -> Iterator[Violation]:
             _("a step lasts at least a minute and at most two years"),
             f"steps[{n}].duration_min",
         )
-    if step.quantity is not None and step.quantity < 1:
+    if step.quantity is not None and not 1 <= step.quantity <= MOST_UNITS:
         yield Violation(
-            "quantity", _("at least 1 must be asked for"), f"steps[{n}].quantity"
+            "quantity",
+            _("ask for 1 to %(most)s", most=MOST_UNITS),
+            f"steps[{n}].quantity",
         )
+    if step.wafer_mm is not None and not 1 <= step.wafer_mm <= WIDEST_MM:
+        yield wafer_size(f"steps[{n}].wafer_mm")
     if not 0 <= step.lag_min_min <= MOST_MINUTES:
         yield Violation(
             "lag",
@@ -64,6 +70,15 @@ def _numbers(n: int, step: NewStep) -> Iterator[Violation]:
             _("no step comes before the first one; leave its waits out"),
             "steps[0].lag_min_min",
         )
+
+
+def wafer_size(where: str) -> Violation:
+    """Return what is said of a wafer size that no wafer has."""
+    return Violation(
+        "wafer_size",
+        _("wafers are 1 to %(most)s mm wide, as 150 or 200", most=WIDEST_MM),
+        where,
+    )
 
 
 def _windows(n: int, step: NewStep) -> Iterator[Violation]:
@@ -136,7 +151,7 @@ def _named(n: int, step: NewStep, offer: Offer) -> Iterator[Violation]:
             )
 
 
-def eligibility(new: NewOrder, found: Derived) -> Iterator[Violation]:
+def eligibility(new: NewOrder, found: Derived, offer: Offer) -> Iterator[Violation]:
     """Yield the steps that no resource can serve, with the condition that left none."""
     for n, step in enumerate(found.steps):
         if step.hurdle is not None:
@@ -149,7 +164,7 @@ def eligibility(new: NewOrder, found: Derived) -> Iterator[Violation]:
                     "step %(number)s, %(name)s: %(why)s",
                     number=n + 1,
                     name=step.name,
-                    why=_why(step),
+                    why=_why(step, offer),
                 ),
                 where,
             )
@@ -180,7 +195,7 @@ def _where(n: int, asked: NewStep, hurdle: Hurdle) -> str:
     return f"{of_step}capability"
 
 
-def _why(step: DerivedStep) -> str:
+def _why(step: DerivedStep, offer: Offer) -> str:
     left = step.before_hurdle
     facts = {"capability": step.capability, "codes": _list(t.code for t in left)}
     if step.hurdle is Hurdle.CAPABILITY:
@@ -200,8 +215,10 @@ def _why(step: DerivedStep) -> str:
     if step.hurdle is Hurdle.CLASS:
         return str(
             _(
-                "the lot's contamination class is not clean enough for %(codes)s; "
+                "the lot counts as %(mine)s, %(codes)s takes %(theirs)s; state its class, "
                 "clean it first, or choose another tool",
+                mine=_class(step.class_rank, offer),
+                theirs=_class(max(t.class_rank for t in left), offer),
                 **facts,
             )
         )
@@ -246,6 +263,10 @@ def _why_amounts(step: DerivedStep, facts: dict[str, str]) -> str:
             )
         )
     return str(_("what must be held beside it is out of service; ask the platform"))
+
+
+def _class(rank: int, offer: Offer) -> str:
+    return next((code for code, r in offer.classes.items() if r == rank), str(rank))
 
 
 def _barred(step: DerivedStep) -> list[str]:

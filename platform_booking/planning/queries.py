@@ -14,8 +14,9 @@ from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import Platform, Resource
 from platform_booking.errors import NotFound
 from platform_booking.orders.models import Order, Step
+from platform_booking.orders.states import StepState
 from platform_booking.planning.models import Approval, LeftOut, PlacementRow, Plan
-from platform_booking.planning.states import Change
+from platform_booking.planning.states import Change, PlanState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,18 @@ class LeftOutLine:
     detail: Mapping[str, Any]
     ways_out: Sequence[Mapping[str, Any]]
     step_names: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStay:
+    """Where a draft would put one step of an order."""
+
+    step_id: int
+    resource: str
+    resource_zh: str
+    resource_en: str
+    starts_at: datetime
+    ends_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +216,28 @@ def why_left_out(session: Session, order_id: int) -> LeftOutLine | None:
         .limit(1)
     ).one_or_none()
     return None if row is None else _with_steps(session, [row])[0]
+
+
+def planned(session: Session, order_id: int) -> list[PlannedStay]:
+    """Return where the newest draft would put an order's steps, until that is published."""
+    rows = session.execute(
+        sa.select(
+            PlacementRow.step_id,
+            Resource.code,
+            Resource.name_zh,
+            Resource.name_en,
+            PlacementRow.starts_at,
+            PlacementRow.ends_at,
+        )
+        .join(Plan, Plan.id == PlacementRow.plan_id)
+        .join(Resource, Resource.id == PlacementRow.resource_id)
+        .join(Step, Step.id == PlacementRow.step_id)
+        .where(PlacementRow.order_id == order_id, PlacementRow.booking_id.is_(None))
+        .where(Plan.state.in_([PlanState.DRAFT, PlanState.PUBLISHING]))
+        .where(Step.position >= 0, Step.state.in_([StepState.PLACED, StepState.BOOKED]))
+        .order_by(PlacementRow.starts_at, PlacementRow.id)
+    )
+    return [PlannedStay(*row) for row in rows]
 
 
 def _left_out() -> sa.Select[Any]:

@@ -163,6 +163,11 @@ def order_reasons(order_id: int) -> dict[str, object] | None:
     }
 
 
+def order_plan(order_id: int) -> list[queries.PlannedStay]:
+    """Return where the newest draft would put an order's steps; [] if nowhere."""
+    return queries.planned(db.session(), order_id)
+
+
 def _gap(plan: Plan) -> float | None:
     """Return by how much at most a better plan would be worth more, as a share."""
     if not plan.bound:

@@ -13,6 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from flask import Response, jsonify, make_response, request
 from flask_babel import gettext as _
+from sqlalchemy.orm import Session
 
 from platform_booking.clock import utcnow
 from platform_booking.db import enclosing
@@ -42,32 +43,62 @@ def idempotent(view: View) -> View:
     return once
 
 
+def handed_in_once(token: str, deed: Callable[[], str]) -> tuple[str, bool]:
+    """Do what a form asks for once; return the address that it led to, and whether anew.
+
+    `token` was made with the form. A second click, or the form handed in again by the
+    browser's way back, leads to where the first one did. A deed that raises leaves nothing.
+    """
+    with enclosing() as session:
+        route = f"{request.method} {request.path}"
+        fresh = _claimed(session, token, route=route, body="")
+        if fresh is None:
+            return str(_kept(session, token, route=route).answer["location"]), False
+        location = deed()
+        session.execute(
+            sa.update(IdempotencyKey)
+            .where(IdempotencyKey.id == fresh)
+            .values(status=303, answer={"location": location})
+        )
+    return location, True
+
+
+def _claimed(session: Session, key: str, *, route: str, body: str) -> int | None:
+    """Write that a key is used now; None if it has been already.
+
+    A rival with the same key waits here until we commit, and then finds our row.
+    """
+    return session.execute(
+        sa.dialects.postgresql.insert(IdempotencyKey)
+        .values(
+            member_id=current_actor().member_id,
+            route=route,
+            key=key,
+            body_hash=body,
+            status=0,
+            answer={},
+            created_at=utcnow(),
+        )
+        .on_conflict_do_nothing()
+        .returning(IdempotencyKey.id)
+    ).scalar()
+
+
+def _kept(session: Session, key: str, *, route: str) -> IdempotencyKey:
+    return session.scalars(
+        sa.select(IdempotencyKey).filter_by(
+            member_id=current_actor().member_id, route=route, key=key
+        )
+    ).one()
+
+
 def _once(view: View, key: str, args: Any, kwargs: Any) -> Response:
-    member_id = current_actor().member_id
     route = f"{request.method} {request.path}"
     body = hashlib.sha256(request.get_data()).hexdigest()
     with enclosing() as session:
-        # A rival with the same key waits here until we commit, and then finds our row.
-        fresh = session.execute(
-            sa.dialects.postgresql.insert(IdempotencyKey)
-            .values(
-                member_id=member_id,
-                route=route,
-                key=key,
-                body_hash=body,
-                status=0,
-                answer={},
-                created_at=utcnow(),
-            )
-            .on_conflict_do_nothing()
-            .returning(IdempotencyKey.id)
-        ).scalar()
+        fresh = _claimed(session, key, route=route, body=body)
         if fresh is None:
-            row = session.scalars(
-                sa.select(IdempotencyKey).filter_by(
-                    member_id=member_id, route=route, key=key
-                )
-            ).one()
+            row = _kept(session, key, route=route)
             if row.body_hash != body:
                 raise _refused(
                     "idempotency_key_reused",
