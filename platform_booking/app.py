@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
 from platform_booking.accounts import views as accounts_views
+from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
@@ -33,7 +34,7 @@ from platform_booking.web import (
 
 _log = structlog.get_logger()
 
-PAGES = (health.bp, accounts_views.bp, orders_views.bp, plans_views.bp)
+PAGES = (health.bp, accounts_views.bp, orders_views.bp, board_views.bp, plans_views.bp)
 """Blueprints of pages, one a feature."""
 
 APIS = (orders_api.bp, plans_api.bp, bookings_api.bp)

@@ -82,6 +82,9 @@ POLICY: dict[str, Permission] = {
     "orders_api.withdraw": allow(
         *FIRM, action="order.withdraw", relation=Relation.OWN, writes=True
     ),
+    # The board: everybody's bookings, others' as busy only.
+    "board.index": allow(*EVERYBODY, action="board.read", relation=Relation.MASKED),
+    "board.feed": allow(*EVERYBODY, action="board.read", relation=Relation.MASKED),
     # Plans.
     "plans.index": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
     "plans.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),

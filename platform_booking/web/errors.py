@@ -64,8 +64,8 @@ def title(code: str, status: int) -> str:
 def answer(
     status: int, code: str, *, details: dict[str, Any] | None = None, retry_after: int = 0
 ) -> Response:
-    """Return a problem document (RFC 9457) for the API, a page for people."""
-    if request.path.startswith("/api/"):
+    """Return a problem document (RFC 9457) for programs, a page for people."""
+    if _asks_a_program():
         body = {"type": f"urn:platform-booking:{code}", "title": title(code, status)}
         response = jsonify(body | {"status": status, "code": code} | (details or {}))
         response.content_type = "application/problem+json"
@@ -84,9 +84,15 @@ def answer(
     return response
 
 
+def _asks_a_program() -> bool:
+    """Tell whether a program asks: of the API, or a page's script that wants JSON."""
+    wanted = request.accept_mimetypes.best_match(("text/html", "application/json"))
+    return request.path.startswith("/api/") or wanted == "application/json"
+
+
 def _ours(fault: errors.BookingError) -> AnyResponse:
     status = next(s for family, s in STATUS.items() if isinstance(fault, family))
-    if status == 401 and not request.path.startswith("/api/"):
+    if status == 401 and not _asks_a_program():
         back = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("accounts.sign_in", next=back))
     retry = fault.retry_after if isinstance(fault, errors.TooMany) else 0
