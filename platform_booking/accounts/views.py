@@ -3,7 +3,6 @@
 import ipaddress
 from dataclasses import fields
 from datetime import datetime
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -323,9 +322,7 @@ def _from_here() -> bool:
 
 def _safe(target: str) -> str:
     """Return a path of this service, never another host."""
-    parts = urlsplit(target.replace("\\", "/"))
-    plain = target.isprintable() and not any(c.isspace() for c in target)
-    here = target.startswith("/") and not target.startswith(("//", "/\\"))
-    if plain and here and not parts.scheme and not parts.netloc:
+    here = target.startswith("/") and not target.startswith("//") and "\\" not in target
+    if here and target.isprintable() and " " not in target:
         return target
     return url_for("home.index")

@@ -34,7 +34,7 @@ def reads(client: Visitor, secret: str) -> int:
 
 
 def writes(client: Visitor, secret: str) -> int:
-    body = {"night": "2027-03-08"}
+    body = {"night": (utcnow() + timedelta(days=1)).date().isoformat()}
     return client.post("/api/v1/plans", json=body, headers=bearer(secret)).status_code
 
 
