@@ -16,6 +16,7 @@ class Visitor(FlaskClient):
 
     def open(self, *args: Any, **options: Any) -> TestResponse:
         """Send a request outside of the test's own application context."""
+        options.setdefault("buffered", True)  # files that are sent are closed, too
         return contextvars.Context().run(super().open, *args, **options)
 
     def enter(self, member: Member) -> "Visitor":

@@ -1,0 +1,148 @@
+"""How each route is asked in the walk: one line a method of a route.
+
+    "GET orders.show": asked("title step", order_id="@order_a"),
+
+`shows` are the kinds of A's canaries that whoever may see the object must receive; the rest
+are the values of the address, `query=`, `form=`, `json=` or `headers=`. Ids of
+`tests/security/park.py` go in by name. `@order_a` is A's own: the walk also asks with an id
+that does not exist, and whoever has no right to A's object must get the very same answer.
+`$resource` is everybody's. `guarded=True`: without A's own ids, too, nobody but the rightful
+changes a row by it. `by=` names the rightful where the policy's relation is too wide.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One method of one route."""
+
+    shows: frozenset[str]
+    path: dict[str, str]
+    query: dict[str, str] = field(default_factory=dict)
+    form: dict[str, Any] | None = None
+    json: dict[str, Any] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    guarded: bool = False
+    by: frozenset[str] = frozenset()
+
+    @property
+    def private(self) -> bool:
+        """Whether an id of A's is part of what is asked."""
+        return any("'@" in repr(part) for part in (self.path, self.form, self.json))
+
+
+def asked(
+    shows: str = "",
+    *,
+    query: dict[str, str] | None = None,
+    form: dict[str, Any] | None = None,
+    json: dict[str, Any] | None = None,
+    headers: dict[str, str] | None = None,
+    guarded: bool = False,
+    by: str = "",
+    **path: str,
+) -> Recipe:
+    """Return a recipe."""
+    return Recipe(
+        shows=frozenset(shows.split()),
+        path=path,
+        query=query or {},
+        form=form,
+        json=json,
+        headers=headers or {},
+        guarded=guarded,
+        by=frozenset(by.split()),
+    )
+
+
+_NIGHT = "2000-01-01"  # long over: asked for, refused, nothing runs
+_ORDER = {
+    "title": "x",
+    "earliest_at": "2000-01-03T01:00:00Z",
+    "deadline_at": "2000-01-09T01:00:00Z",
+    "project_id": "@project_a",
+    "steps": [{"capability": "ETCH.DRIE"}],
+}
+
+RECIPES: dict[str, Recipe] = {
+    # The frame.
+    "GET static": asked(filename="site.css"),
+    "GET bootstrap.static": asked(filename="css/bootstrap.min.css"),
+    "GET web.healthz": asked(),
+    "GET web.readyz": asked(),
+    "GET home.index": asked(),
+    "GET api-docs.openapi_json": asked(),
+    "GET swagger_ui.show": asked(),
+    # Accounts.
+    "GET accounts.sign_in": asked(),
+    "POST accounts.sign_in": asked(form={"email": "x@x.example", "password": "x"}),
+    "POST accounts.sign_out": asked(),
+    "GET accounts.demo_sign_in": asked(secret="x"),
+    "GET accounts.accept": asked(secret="$invitation"),
+    "POST accounts.accept": asked(form={"password": "short"}, secret="$invitation"),
+    "GET accounts.register": asked(),
+    "POST accounts.register": asked(form={"name_zh": "x"}),
+    "GET accounts.organisations": asked("firm contract"),
+    "POST accounts.decide": asked(
+        form={"verdict": "approve"}, organisation_id="@applicant"
+    ),
+    "GET accounts.members": asked("person email"),
+    "POST accounts.members": asked("person email", form={"email": "x"}),
+    "GET accounts.staff": asked(),
+    "POST accounts.staff": asked(form={"email": "x"}),
+    "POST accounts.set_active": asked(form={"active": "yes"}, member_id="@colleague_a"),
+    "POST accounts.renew_link": asked(member_id="@colleague_a"),
+    "POST accounts.appoint": asked(form={"roles": "engineer"}, member_id="@colleague_a"),
+    "GET accounts.account": asked("token"),
+    "POST accounts.account": asked(form={"act": "revoke", "token": "@token_a"}),
+    # Orders.
+    "GET orders.index": asked("title"),
+    "GET orders.show": asked("title note step flag", order_id="@order_a"),
+    "GET orders.new": asked("project"),
+    "POST orders.new": asked("project", form={"title": "x"}),
+    "GET orders.amend": asked("title note step project", order_id="@order_a"),
+    "POST orders.amend": asked(form={"title": "x"}, order_id="@order_a"),
+    "POST orders.withdraw": asked(order_id="@order_a"),
+    "POST orders_api.submit": asked(json=_ORDER),
+    "POST orders_api.check": asked(json=_ORDER),
+    "GET orders_api.index": asked("title"),
+    "GET orders_api.show": asked("title note step flag", order_id="@order_a"),
+    "PUT orders_api.amend": asked(
+        json=_ORDER, headers={"If-Match": '"1"'}, order_id="@left_a"
+    ),
+    "POST orders_api.withdraw": asked(order_id="@left_a"),
+    # Plans.
+    "GET plans.index": asked(),
+    "POST plans.run": asked(form={"night": _NIGHT}),
+    "GET plans.review": asked("firm title step", plan_id="$plan"),
+    "GET plans.progress": asked(plan_id="$plan"),
+    "POST plans.decide": asked(
+        form={"platform": "$platform_1_row", "verdict": "approve"}, guarded=True,
+        plan_id="$plan",
+    ),
+    "POST plans.publish": asked(plan_id="$plan"),
+    "POST plans_api.run": asked(json={"night": _NIGHT}),
+    "GET plans_api.index": asked(),
+    "GET plans_api.show": asked(plan_id="$plan"),
+    "GET plans_api.placements": asked("firm title step", plan_id="$plan"),
+    "GET plans_api.left_out": asked("firm title left_out", plan_id="$plan"),
+    "POST plans_api.approve": asked(
+        json={"platforms": ["$platform_1_code"]}, guarded=True, plan_id="$plan"
+    ),
+    "POST plans_api.reject": asked(
+        json={"platforms": ["$platform_1_code"]}, guarded=True, plan_id="$plan"
+    ),
+    "POST plans_api.publish": asked(plan_id="$plan"),
+    # Bookings.
+    "POST bookings_api.book": asked(
+        json={"resource_id": "$resource", "starts_at": "2000-01-03T01:00:00Z",
+              "ends_at": "2000-01-03T02:00:00Z", "project_id": "@project_a"},
+    ),
+    "GET bookings_api.index": asked("firm"),
+    "GET bookings_api.show": asked("firm", booking_id="@booking_a"),
+    "PATCH bookings_api.move": asked(json={"quantity": 1}, booking_id="@booking_a"),
+    "POST bookings_api.cancel": asked(booking_id="@booking_a"),
+    "GET bookings_api.busy": asked(resource_id="$resource"),
+}  # fmt: skip
