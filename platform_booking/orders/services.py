@@ -5,7 +5,7 @@ all of the change or none of it.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ from platform_booking.bookings.contention import retrying, wait_briefly
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.rules import Asker as Standing
 from platform_booking.bookings.states import ACTIVE, BookingState
+from platform_booking.catalog.models import Resource
 from platform_booking.db import db, transaction
 from platform_booking.errors import (
     Forbidden,
@@ -220,11 +221,12 @@ def _withdraw(
     begun = [
         step for step in order.steps if step.state not in (*_UNBOOKED, StepState.BOOKED)
     ]
-    if begun or any(_has_begun(booking, now) for booking in held):
+    if begun or any(_has_begun(booking, now) for booking, _policy in held):
         raise IllegalMove(_("a step has begun; ask the platform to end it"))
-    bookings.release_all(
-        session, [booking.id for booking in held], to=BookingState.CANCELLED, now=now
-    )
+    late = {booking.id for booking, policy in held if _is_late(booking, policy, now)}
+    in_time = [booking.id for booking, _policy in held if booking.id not in late]
+    bookings.release_all(session, in_time, to=BookingState.CANCELLED, now=now)
+    bookings.release_all(session, late, to=BookingState.LATE_CANCELLED, now=now)
     for step in order.steps:
         step.state = StepState.WAITING
         step.first_right = False
@@ -236,19 +238,29 @@ def _withdraw(
         act="order.withdraw",
         kind="order.withdrawn",
         now=now,
-        detail={"bookings": len(held)},
+        detail={"bookings": len(held), "late": len(late)},
     )
 
 
-def _held(session: Session, order: Order) -> list[Booking]:
-    """Return the bookings in force that serve an order."""
-    return list(
-        session.scalars(
-            sa.select(Booking)
-            .join(StepBooking, StepBooking.booking_id == Booking.id)
-            .join(Step, Step.id == StepBooking.step_id)
-            .where(Step.order_id == order.id, Booking.state.in_(ACTIVE))
-        )
+def _held(session: Session, order: Order) -> list[tuple[Booking, dict[str, Any]]]:
+    """Return the bookings in force that serve an order, with their resources' policies."""
+    rows = session.execute(
+        sa.select(Booking, Resource.policy)
+        .join(StepBooking, StepBooking.booking_id == Booking.id)
+        .join(Step, Step.id == StepBooking.step_id)
+        .join(Resource, Resource.id == Booking.resource_id)
+        .where(Step.order_id == order.id, Booking.state.in_(ACTIVE))
+    )
+    return [(booking, policy) for booking, policy in rows]
+
+
+def _is_late(booking: Booking, policy: dict[str, Any], now: datetime) -> bool:
+    """Tell whether cancelling now counts as late, as it does for a single booking."""
+    hours = policy.get("late_cancel_hours")
+    return (
+        hours is not None
+        and booking.state is BookingState.CONFIRMED
+        and booking.starts_at - now < timedelta(hours=hours)
     )
 
 

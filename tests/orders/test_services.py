@@ -252,6 +252,20 @@ def test_withdrawing_cancels_every_booking_to_come(app: Flask, engineer) -> None
     assert told(order)[-1] == "order.withdrawn"
 
 
+def test_withdrawing_late_is_marked_as_late(app: Flask, engineer) -> None:
+    with writing() as session:
+        tool = make_resource(session, policy={"late_cancel_hours": 24})
+    order = submit(app, engineer, asked(step(), step())).order
+    with writing() as session:
+        kept = session.get_one(Order, order.id)
+        soon = book_step(session, kept.steps[0], tool, starts_at=MONDAY)
+        later = book_step(session, kept.steps[1], tool, starts_at=MONDAY + 2 * DAY)
+    withdraw(app, engineer, order, now=MONDAY - HOUR)
+    with writing() as session:
+        states = [session.get_one(type(b), b.id).state for b in (soon, later)]
+    assert states == [BookingState.LATE_CANCELLED, BookingState.CANCELLED]
+
+
 @pytest.mark.parametrize("begun", ["step", "booking", "clock"])
 def test_what_has_begun_is_not_withdrawn(app: Flask, engineer, begun: str) -> None:
     with writing() as session:
