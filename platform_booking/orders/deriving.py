@@ -62,6 +62,20 @@ class DerivedStep:
         beside = {tool.platform_id for tool, _ in self.co_uses}
         return sorted({tool.platform_id for tool in self.tools} | beside)
 
+    @property
+    def runs(self) -> int:
+        """Into how many runs its load is split: 1 unless it is larger than any run."""
+        most = max((r.capacity for t in self.tools if (r := self._run(t))), default=0)
+        return -(-self.quantity // most) if most else 1
+
+    @property
+    def rounds(self) -> int:
+        """How many runs must follow one another, with every eligible tool at work."""
+        return -(-self.runs // max(1, len(self.tools)))
+
+    def _run(self, tool: Tool) -> Run | None:
+        return self.run_on(tool) if tool.kind is ResourceKind.BATCH else None
+
     def run_on(self, tool: Tool) -> Run | None:
         """Return the recipe that its load would run in on a batch resource."""
         return fitting_run(

@@ -29,9 +29,10 @@ from platform_booking.catalog.demand import Demand, Firm, Running, Wish, WishedS
 from platform_booking.catalog.models import Recipe
 from platform_booking.orders import intake
 from platform_booking.orders.asking import NewOrder, NewStep
-from platform_booking.orders.deriving import derived
+from platform_booking.orders.deriving import Derived, derived
 from platform_booking.orders.models import Order
 from platform_booking.orders.offer import Offer
+from platform_booking.orders.time_rules import course
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,8 @@ def seed(session: Session, demand: Demand, *, now: datetime) -> Seeded:
         project = projects[wish.firm, wish.project]
         new = _asked(wish, project)
         found = derived(new, offer)
-        missing = next((s for s in found.steps if not s.tools), None)
-        if missing is not None or not found.steps:
-            reason = f"{missing.capability}: {missing.hurdle}" if missing else "no steps"
+        reason = _impossible(new, found)
+        if reason is not None:
             skipped[reason] += 1
             continue
         by = intake.For(
@@ -174,6 +174,16 @@ def _projects(
             session.add(found[key])
     session.flush()  # ids of projects
     return found
+
+
+def _impossible(new: NewOrder, found: Derived) -> str | None:
+    """Return why no plan could ever place an order; None where one might."""
+    if not found.steps:
+        return "no steps"
+    for step in found.steps:
+        if not step.tools:
+            return f"{step.capability}: {step.hurdle}"
+    return next((f"{new.route}: {broken.rule}" for broken in course(new, found)), None)
 
 
 def _asked(wish: Wish, project: Project) -> NewOrder:

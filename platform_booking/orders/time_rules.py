@@ -45,6 +45,7 @@ def course(new: NewOrder, found: Derived) -> Iterator[Violation]:
         begins[n] = start
         for lag in into:
             yield from _too_late(n, lag, found, start, whole)
+            yield from _too_many_runs(n, lag, found)
 
 
 def _first_start(
@@ -133,17 +134,43 @@ def _too_late(
         )
 
 
+def _too_many_runs(n: int, lag: DerivedLag, found: Derived) -> Iterator[Violation]:
+    """Yield a queue-time limit that a lot of several runs cannot keep.
+
+    Each load keeps the limit, so that the first load waits while the last one runs.
+    """
+    before, after = found.steps[lag.before], found.steps[n]
+    spread = sum((s.rounds - 1) * _one_run(s) for s in (before, after))
+    if lag.most_min is None or spread <= lag.most_min:
+        return
+    yield Violation(
+        "lag_impossible",
+        _(
+            "step %(number)s, %(name)s: the lot takes several runs one after the other, so "
+            "that a load waits %(waits)s min, and %(most)s are allowed; ask for a smaller "
+            "lot",
+            number=n + 1,
+            name=after.name,
+            waits=spread,
+            most=lag.most_min,
+        ),
+        "lot_size" if found.route else f"steps[{n}].quantity",
+    )
+
+
 def _clipped(windows: Sequence[Window], whole: Window) -> list[Window]:
     return sorted((max(a, whole[0]), min(b, whole[1])) for a, b in windows)
 
 
 def _length(step: DerivedStep) -> timedelta:
-    """Return the shortest stay that serves a step."""
-    return timedelta(
-        minutes=min(
-            (_minutes(step, tool) for tool in step.tools), default=step.duration_min
-        )
-    )
+    """Return the shortest time that serves a step: of all its runs, when it has several."""
+    return timedelta(minutes=step.rounds * _one_run(step))
+
+
+def _one_run(step: DerivedStep) -> int:
+    """Return the minutes of the shortest stay that serves a step, or a load of it."""
+    stays = (_minutes(step, tool) for tool in step.tools)
+    return min(stays, default=step.duration_min)
 
 
 def _minutes(step: DerivedStep, tool: Tool) -> int:
