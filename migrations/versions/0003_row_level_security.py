@@ -99,7 +99,10 @@ TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "audit_entry": ((OWN, OF_PLATFORM, PARK, f"member_id = {MEMBER}"), ()),
 }
 # Anybody may add a line that tells others something; reading it is what the policies guard.
-APPENDED = ("notice", "audit_entry")
+# A deed is only ever one's own.
+APPENDED = {"notice": "true", "audit_entry": f"member_id IS NOT DISTINCT FROM {MEMBER}"}
+# Of members the service changes these alone: nobody walks into another firm.
+MEMBER_COLUMNS = "name, password_hash, locale, active, session_epoch"
 
 FUNCTIONS = """
 -- What sign-in must know before anybody is signed in.
@@ -211,11 +214,13 @@ def upgrade() -> None:
                 op.execute(
                     f"CREATE POLICY {act.lower()}_{number} ON {table} FOR {act} TO pb_web {clause}"
                 )
-    for table in APPENDED:
+    for table, condition in APPENDED.items():
         op.execute(f"GRANT INSERT ON {table} TO pb_web")
         op.execute(
-            f"CREATE POLICY append ON {table} FOR INSERT TO pb_web WITH CHECK (true)"
+            f"CREATE POLICY append ON {table} FOR INSERT TO pb_web WITH CHECK ({condition})"
         )
+    op.execute("REVOKE UPDATE ON member FROM pb_web")
+    op.execute(f"GRANT UPDATE ({MEMBER_COLUMNS}) ON member TO pb_web")
     op.execute(
         "REVOKE DELETE ON booking, audit_entry, plan, member, organisation FROM pb_web"
     )

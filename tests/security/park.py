@@ -19,18 +19,35 @@ from platform_booking.accounts.entrance import INVITATION, one_time_secret
 from platform_booking.accounts.models import ApiToken, Member, OrganisationState
 from platform_booking.audit import AuditEntry
 from platform_booking.bookings.models import Booking
-from platform_booking.catalog.models import Resource
+from platform_booking.catalog.models import (
+    MemberQualification,
+    Outage,
+    OutageKind,
+    Qualification,
+    Resource,
+)
 from platform_booking.clock import utcnow
 from platform_booking.notices.models import Notice
 from platform_booking.orders.asking import NewOrder, NewStep, as_data
-from platform_booking.orders.models import Order, StepBooking
-from platform_booking.planning.models import Approval, LeftOut, PlacementRow, Plan
+from platform_booking.orders.models import Order, StepBooking, StepLag
+from platform_booking.planning.models import (
+    Approval,
+    JobRequest,
+    JobRun,
+    LeftOut,
+    Night,
+    PlacementRow,
+    Plan,
+    PublicationPart,
+)
 from platform_booking.planning.states import Change, PlanState
 from platform_booking.web.actor import hashed
+from platform_booking.web.models import IdempotencyKey
 from tests.factories import (
     add_step,
     make_booking,
     make_member,
+    make_occurrence,
     make_operator,
     make_order,
     make_organisation,
@@ -81,7 +98,7 @@ def may_know(principal: str, firm: str, kind: str) -> bool:
     if principal == "operator_1":
         return firm in {"A", "B", "C"} and kind in _FOR_OPERATORS
     if principal == "operator_2":  # of C's order the part that runs there
-        return firm == "C" and kind in _FOR_OPERATORS | {"step_there"}
+        return firm == "C" and kind in (_FOR_OPERATORS - {"step"}) | {"step_there"}
     return False
 
 
@@ -147,6 +164,19 @@ def _fill(session: Session, park: Park) -> None:
     newcomer = make_member(
         session, organisation=applicant, name=canary("D", "person"), password_hash="x"
     )
+    for resource in (tool, other):
+        resource_run = make_resource(
+            session, kind="event", platform_id=resource.platform_id, capacity=10
+        )
+        make_occurrence(session, resource_run, starts_at=park.monday)
+        session.add(
+            Outage(
+                resource_id=resource.id,
+                starts_at=park.monday + timedelta(days=5),
+                ends_at=park.monday + timedelta(days=6),
+                kind=OutageKind.SCHEDULED,
+            )
+        )
     staff = make_operator(session, second, name="A second operator")
     invitation = one_time_secret(
         session,
@@ -220,6 +250,7 @@ def _tenant(
         starts_at=park.monday + after,
     )
     _serve(session, booked, booking)
+    _beside(session, firm, engineer, order, tool=tool)
     _propose(session, plan, order, left, firm=firm, tool=tool, at=park.monday + after)
     session.add_all(
         [
@@ -314,6 +345,12 @@ def _plan(session: Session, park: Park, platform_ids: tuple[int, ...]) -> Plan:
     session.add(plan)
     session.flush()  # plan.id
     session.add_all(Approval(plan_id=plan.id, platform_id=p) for p in platform_ids)
+    session.add_all(
+        [
+            Night(night=plan.night, runner="x", lease_until=utcnow(), plan_id=plan.id),
+            JobRun(job="night", on_date=plan.night, started_at=utcnow()),
+        ]
+    )
     return plan
 
 
@@ -324,6 +361,7 @@ def _propose(
     step = order.steps[0]
     session.add_all(
         [
+            PublicationPart(plan_id=plan.id, component=ord(firm)),
             PlacementRow(
                 plan_id=plan.id,
                 order_id=order.id,
@@ -370,6 +408,47 @@ def _serve(session: Session, order: Order, booking: Booking) -> None:
             organisation_id=order.organisation_id,
             platform_id=booking.platform_id,
         )
+    )
+
+
+def _beside(
+    session: Session, firm: str, member: Member, order: Order, *, tool: Resource
+) -> None:
+    """Add what is read by no route of its own."""
+    add_step(session, order, resource=tool, name=canary(firm, "step"))
+    qualification = Qualification(code=f"Q{firm}", name_zh="资质", name_en="Qualification")
+    session.add(qualification)
+    session.flush()  # qualification.id
+    session.add_all(
+        [
+            MemberQualification(
+                member_id=member.id,
+                qualification_id=qualification.id,
+                organisation_id=member.organisation_id,
+            ),
+            StepLag(
+                order_id=order.id,
+                before=0,
+                after=1,
+                organisation_id=member.organisation_id,
+            ),
+            IdempotencyKey(
+                member_id=member.id,
+                route="POST /api/v1/bookings",
+                key="the same key",
+                body_hash="x",
+                status=201,
+                answer={"body": {"title": canary(firm, "title")}, "headers": {}},
+                created_at=utcnow(),
+            ),
+            JobRequest(
+                job="night",
+                subject={"night": f"2027-01-0{ord(firm) - 64}"},
+                member_id=member.id,
+                requested_at=utcnow(),
+                finished_at=utcnow(),
+            ),
+        ]
     )
 
 
