@@ -12,12 +12,9 @@ from platform_booking.bookings.models import Booking
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import CalendarException, Outage, OutageKind, Resource
 from platform_booking.db import db
-from platform_booking.orders.models import StepBooking
-from platform_booking.planning.models import PlacementRow, Plan
 from platform_booking.planning.states import Change, PlanState
-from tests.board.viewing import statements
+from tests.board.viewing import draft_of, serve, statements
 from tests.factories import (
-    LONG_AGO,
     MONDAY,
     make_booking,
     make_calendar,
@@ -87,50 +84,6 @@ class Secrets:
             plan = draft_of(session, order, self.booking, Change.MOVED, MONDAY + 3 * HOUR)
             self.plan = plan
             self.ids = {str(order.public_id), str(self.booking.public_id)}
-
-
-def serve(session: Any, order: Any, booking: Booking) -> None:
-    session.add(
-        StepBooking(
-            step_id=order.steps[0].id,
-            booking_id=booking.id,
-            organisation_id=booking.organisation_id,
-            platform_id=order.platform_ids[0],
-        )
-    )
-
-
-def draft_of(
-    session: Any, order: Any, booking: Booking, change: Change, starts_at: Any
-) -> Plan:
-    plan = Plan(
-        night=date(2027, 3, 7),
-        state=PlanState.DRAFT,
-        started_at=LONG_AGO,
-        origin_at=MONDAY,
-        seed=1,
-        progress={},
-    )
-    session.add(plan)
-    session.flush()
-    session.add(
-        PlacementRow(
-            plan_id=plan.id,
-            order_version=1,
-            order_id=order.id,
-            step_id=order.steps[0].id,
-            organisation_id=order.organisation_id,
-            platform_id=order.platform_ids[0],
-            resource_id=booking.resource_id,
-            starts_at=starts_at,
-            ends_at=starts_at + HOUR,
-            quantity=1,
-            component=1,
-            change=change,
-            previous_booking_id=booking.id if change is Change.MOVED else None,
-        )
-    )
-    return plan
 
 
 @pytest.fixture

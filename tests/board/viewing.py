@@ -3,14 +3,16 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask import Flask
 from flask.sessions import SecureCookieSessionInterface
+from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import Member
+from platform_booking.bookings.models import Booking
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog import loader
 from platform_booking.catalog.models import (
@@ -21,10 +23,12 @@ from platform_booking.catalog.models import (
     Resource,
     ResourceKind,
 )
-from platform_booking.orders.models import StepBooking
+from platform_booking.orders.models import Order, StepBooking
 from platform_booking.planning.models import PlacementRow, Plan
 from platform_booking.planning.states import Change, PlanState
 from tests.factories import (
+    LONG_AGO,
+    MONDAY,
     make_booking,
     make_member,
     make_operator,
@@ -52,6 +56,50 @@ def cookie_of(app: Flask, member: Member) -> str:
     signer = SecureCookieSessionInterface().get_signing_serializer(app)
     assert signer is not None
     return str(signer.dumps({"member": member.id, "epoch": member.session_epoch}))
+
+
+def serve(session: Session, order: Order, booking: Booking) -> None:
+    session.add(
+        StepBooking(
+            step_id=order.steps[0].id,
+            booking_id=booking.id,
+            organisation_id=booking.organisation_id,
+            platform_id=order.platform_ids[0],
+        )
+    )
+
+
+def draft_of(
+    session: Session, order: Order, booking: Booking, change: str, starts_at: datetime
+) -> Plan:
+    plan = Plan(
+        night=date(2027, 3, 7),
+        state=PlanState.DRAFT,
+        started_at=LONG_AGO,
+        origin_at=MONDAY,
+        seed=1,
+        progress={},
+    )
+    session.add(plan)
+    session.flush()
+    session.add(
+        PlacementRow(
+            plan_id=plan.id,
+            order_version=1,
+            order_id=order.id,
+            step_id=order.steps[0].id,
+            organisation_id=order.organisation_id,
+            platform_id=order.platform_ids[0],
+            resource_id=booking.resource_id,
+            starts_at=starts_at,
+            ends_at=starts_at + timedelta(hours=1),
+            quantity=1,
+            component=1,
+            change=Change(change),
+            previous_booking_id=booking.id if change == Change.MOVED else None,
+        )
+    )
+    return plan
 
 
 def seed_park(now: datetime, *, seed: int = 7) -> dict[str, Member]:

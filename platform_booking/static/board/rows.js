@@ -13,8 +13,9 @@ export class Rows {
   count = 0; // resources
 
   constructor({ platforms, rows }) {
+    const names = new Map(platforms);
     const resources = rows.map(([id, code, name, kind, capacity, platform, area, sought]) => ({
-      key: id, code, name, kind, capacity, platform, area: area === 1, sought: `${code} ${name} ${sought} ${platform}`.toLowerCase(),
+      key: id, code, name, kind, capacity, platform, area: area === 1, sought: `${code} ${name} ${sought} ${platform} ${names.get(platform)}`.toLowerCase(),
     }));
     this.#groups = platforms.map(([code, name]) => ({
       key: code, code, name, group: true, resources: resources.filter((resource) => resource.platform === code),

@@ -1,5 +1,6 @@
 // The board's words: the page brings them in the reader's language.
 export const settings = JSON.parse(document.getElementById("board-settings").textContent);
+settings.zooms = Object.fromEntries(settings.zooms); // finest first
 export const words = settings.words;
 
 // Fills %(name)s in.
