@@ -13,6 +13,8 @@ from platform_booking import cli, config, guards, home, models  # noqa: F401 - m
 from platform_booking.accounts import views as accounts_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
+from platform_booking.catalog import api as catalog_api
+from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
 from platform_booking.orders import api as orders_api
@@ -34,10 +36,17 @@ from platform_booking.web import (
 
 _log = structlog.get_logger()
 
-PAGES = (health.bp, accounts_views.bp, orders_views.bp, board_views.bp, plans_views.bp)
+PAGES = (
+    health.bp,
+    accounts_views.bp,
+    orders_views.bp,
+    board_views.bp,
+    catalog_views.bp,
+    plans_views.bp,
+)
 """Blueprints of pages, one a feature."""
 
-APIS = (orders_api.bp, plans_api.bp, bookings_api.bp)
+APIS = (catalog_api.bp, orders_api.bp, plans_api.bp, bookings_api.bp)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 

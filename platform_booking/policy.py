@@ -85,6 +85,41 @@ POLICY: dict[str, Permission] = {
     # The board: everybody's bookings, others' as busy only.
     "board.index": allow(*EVERYBODY, action="board.read", relation=Relation.MASKED),
     "board.feed": allow(*EVERYBODY, action="board.read", relation=Relation.MASKED),
+    # The catalogue.
+    "catalog.platforms": allow(*EVERYBODY, action="catalog.read", relation=Relation.MASKED),
+    "catalog.platform": allow(*EVERYBODY, action="catalog.read", relation=Relation.MASKED),
+    "catalog.resource": allow(*EVERYBODY, action="catalog.read", relation=Relation.MASKED),
+    "catalog.declare": allow(
+        *STAFF, action="outage.declare", relation=Relation.OPERATED, writes=True
+    ),
+    "catalog.end_outage": allow(
+        *STAFF, action="outage.end", relation=Relation.OPERATED, writes=True
+    ),
+    "catalog_api.platforms": allow(
+        *EVERYBODY, action="catalog.read", relation=Relation.NONE
+    ),
+    "catalog_api.capabilities": allow(
+        *EVERYBODY, action="catalog.read", relation=Relation.NONE
+    ),
+    "catalog_api.resources": allow(
+        *EVERYBODY, action="catalog.read", relation=Relation.NONE
+    ),
+    "catalog_api.resource": allow(
+        *EVERYBODY, action="catalog.read", relation=Relation.MASKED
+    ),
+    "catalog_api.recipes": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "catalog_api.occurrences": allow(
+        *EVERYBODY, action="catalog.read", relation=Relation.MASKED
+    ),
+    "catalog_api.routes": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "catalog_api.route": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "catalog_api.outages": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "catalog_api.declare": allow(
+        *STAFF, action="outage.declare", relation=Relation.OPERATED, writes=True
+    ),
+    "catalog_api.end": allow(
+        *STAFF, action="outage.end", relation=Relation.OPERATED, writes=True
+    ),
     # Plans.
     "plans.index": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
     "plans.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
@@ -97,7 +132,6 @@ POLICY: dict[str, Permission] = {
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
     "plans_api.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
-    "plans_api.request_state": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.index": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.show": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.placements": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),

@@ -45,6 +45,10 @@ def _load(text: str | bytes) -> None:
     settings = current_app.config["SETTINGS"]
     if settings.job_database_url is None:
         raise click.ClickException("JOB_DATABASE_URL is not set; a load acts as pb_job")
+    if content["demo"] and not settings.demo:
+        raise click.ClickException(
+            "the file holds demo data; set PB_DEMO=yes, so that every page says so"
+        )
     with _told(), acting_as(JOB), transaction() as session:
         done = loader.load(session, content, now=utcnow(), zone=settings.zone)
     click.echo(

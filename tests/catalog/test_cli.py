@@ -1,5 +1,7 @@
 """`flask --app wsgi catalog …`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,17 @@ ROOT = DOC.parents[1]
 
 def run(app: Flask, *words: str) -> Result:
     return app.test_cli_runner().invoke(args=["catalog", *words])
+
+
+@contextmanager
+def application(database: Urls, **changed: object) -> Iterator[Flask]:
+    """Make the application with other settings than the tests' own."""
+    app = create_app(settings_for(database, **changed))
+    with app.app_context():
+        yield app
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
 
 
 def loaded() -> int:
@@ -82,17 +95,25 @@ def test_a_change_that_is_refused_is_told_like_a_fault(app: Flask, file: Path) -
     )
 
 
-def test_the_demo_catalogue_comes_with_the_service(app: Flask) -> None:
+def test_the_demo_catalogue_comes_with_the_service(database: Urls) -> None:
+    with application(database, demo=True) as app:
+        done = run(app, "load-demo")
+        assert done.exit_code == 0
+        assert done.output.startswith("196 resources, 28 routes, 93 new dated runs")
+        with acting_as(JOB):
+            assert db.session.scalars(sa.select(CatalogueLoad.demo)).one() is True
+
+
+def test_demo_data_are_refused_where_no_page_would_say_that_they_are(app: Flask) -> None:
     done = run(app, "load-demo")
-    assert done.exit_code == 0
-    assert done.output.startswith("196 resources, 28 routes, 93 new dated runs")
-    with acting_as(JOB):
-        assert db.session.scalars(sa.select(CatalogueLoad.demo)).one() is True
+    assert done.exit_code == 1
+    assert "PB_DEMO=yes" in done.output
+    assert loaded() == 0
 
 
 def test_without_a_job_address_the_setting_is_named(database: Urls, file: Path) -> None:
-    app = create_app(settings_for(database, job_database_url=None))
-    done = run(app, "load", str(file))
+    with application(database, job_database_url=None) as app:
+        done = run(app, "load", str(file))
     assert (done.exit_code, done.output) == (
         1,
         "Error: JOB_DATABASE_URL is not set; a load acts as pb_job\n",

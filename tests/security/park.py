@@ -25,6 +25,7 @@ from platform_booking.catalog.models import (
     OutageKind,
     Qualification,
     Resource,
+    RouteTemplate,
 )
 from platform_booking.clock import utcnow
 from platform_booking.notices.models import Notice
@@ -177,6 +178,18 @@ def _fill(session: Session, park: Park) -> None:
                 kind=OutageKind.SCHEDULED,
             )
         )
+    down = Outage(
+        resource_id=tool.id,
+        starts_at=utcnow() - timedelta(hours=1),
+        ends_at=utcnow() + timedelta(hours=1),
+        kind=OutageKind.UNSCHEDULED,
+    )
+    route = RouteTemplate(
+        code="RT", name_zh="路线", name_en="Route", platform_codes=[first.code], lot_size=1,
+        class_rank=tool.class_rank, flags=[],
+    )  # fmt: skip
+    session.add_all([down, route])
+    session.flush()  # their public ids
     staff = make_operator(session, second, name="A second operator")
     invitation = one_time_secret(
         session,
@@ -190,6 +203,8 @@ def _fill(session: Session, park: Park) -> None:
         "platform_1_code": first.code,
         "resource": str(tool.public_id),
         "resource_code": tool.code,
+        "outage": str(down.public_id),
+        "route": str(route.public_id),
         "plan": str(plan.public_id),
         "applicant": str(applicant.public_id),
         "staff": str(staff.public_id),

@@ -65,6 +65,12 @@ _ORDER = {
     "project_id": "@project_a",
     "steps": [{"capability": "ETCH.DRIE"}],
 }
+_OUTAGE = {
+    "starts_at": "2000-01-03T01:00:00Z",  # long over: read, and refused by its rules
+    "ends_at": "2000-01-03T02:00:00Z",
+    "kind": "scheduled_down",
+    "reason": "x",
+}
 
 RECIPES: dict[str, Recipe] = {
     # The frame.
@@ -113,6 +119,23 @@ RECIPES: dict[str, Recipe] = {
         json=_ORDER, headers={"If-Match": '"1"'}, order_id="@left_a"
     ),
     "POST orders_api.withdraw": asked(order_id="@left_a"),
+    # The catalogue: everybody's, with others' bookings as busy only.
+    "GET catalog.platforms": asked(),
+    "GET catalog.platform": asked(code="$platform_1_code"),
+    "GET catalog.resource": asked(code="$resource_code"),
+    "POST catalog.declare": asked(form=_OUTAGE, guarded=True, code="$resource_code"),
+    "POST catalog.end_outage": asked(guarded=True, outage_id="$outage"),
+    "GET catalog_api.platforms": asked(),
+    "GET catalog_api.capabilities": asked(),
+    "GET catalog_api.resources": asked(query={"platform": "$platform_1_code"}),
+    "GET catalog_api.resource": asked(resource_id="$resource"),
+    "GET catalog_api.recipes": asked(query={"resource": "$resource_code"}),
+    "GET catalog_api.occurrences": asked(),
+    "GET catalog_api.routes": asked(),
+    "GET catalog_api.route": asked(route_id="$route"),
+    "GET catalog_api.outages": asked(query={"resource": "$resource_code"}),
+    "POST catalog_api.declare": asked(json=_OUTAGE, guarded=True, resource_id="$resource"),
+    "DELETE catalog_api.end": asked(guarded=True, outage_id="$outage"),
     # Plans.
     "GET plans.index": asked(),
     "POST plans.run": asked(form={"night": _NIGHT}),

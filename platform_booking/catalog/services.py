@@ -1,0 +1,167 @@
+"""Outages are declared and ended here, each act a transaction."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from platform_booking import audit
+from platform_booking.catalog import queries
+from platform_booking.catalog.models import Outage, Resource
+from platform_booking.catalog.rules import NewOutage, outage_violations
+from platform_booking.db import transaction
+from platform_booking.errors import Forbidden, IllegalMove, NotFound, RulesBroken
+from platform_booking.web.actor import Actor
+
+_PATIENCE_MS = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """An outage that has been declared."""
+
+    outage: Outage
+    resource: Resource
+    hits: int  # bookings in that time; they stand until somebody moves or cancels them
+
+
+def hits(resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime) -> int:
+    """Return how many bookings lie in the time of an outage, before it is declared.
+
+    Raises
+    ------
+    NotFound, Forbidden, RulesBroken
+        As `declare_outage` would.
+    """
+    broken = list(outage_violations(new, now=now))
+    with transaction() as session:
+        resource = _operated(session, resource_id, actor)
+        if broken:
+            raise RulesBroken(broken)
+        return queries.bookings_within(session, resource.id, new.starts_at, new.ends_at)
+
+
+def declare_outage(
+    resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime
+) -> Declared:
+    """Declare a resource down for a time. Bookings in that time do not keep it from it.
+
+    Raises
+    ------
+    NotFound
+        If there is no such resource.
+    Forbidden
+        If the actor does not operate its platform.
+    RulesBroken
+    """
+    broken = list(outage_violations(new, now=now))
+    with transaction() as session:
+        resource = _operated(session, resource_id, actor)
+        if broken:
+            raise RulesBroken(broken)
+        _guard(session, resource)
+        outage = Outage(
+            resource_id=resource.id,
+            starts_at=new.starts_at,
+            ends_at=new.ends_at,
+            kind=new.kind,
+            reason=new.reason.strip(),
+            declared_by=actor.member_id,
+        )
+        session.add(outage)
+        session.flush()  # its id outside
+        hits = queries.bookings_within(session, resource.id, new.starts_at, new.ends_at)
+        audit.record(
+            session,
+            act="outage.declare",
+            subject=f"outage {outage.public_id}",
+            platform_id=resource.platform_id,
+            detail={
+                "resource": resource.code,
+                "starts_at": new.starts_at.isoformat(),
+                "ends_at": new.ends_at.isoformat(),
+                "kind": new.kind.value,
+                "reason": outage.reason,
+                "hits": hits,
+            },
+        )
+    return Declared(outage, resource, hits)
+
+
+def end_outage(outage_id: UUID, *, actor: Actor, now: datetime) -> Resource:
+    """End an outage now; one that has not begun is taken back. Return its resource.
+
+    Raises
+    ------
+    NotFound
+        If there is no such outage.
+    Forbidden
+        If the actor does not operate the resource's platform.
+    IllegalMove
+        If it is over already.
+    """
+    with transaction() as session:
+        outage = _outage(session, outage_id)
+        resource = session.get_one(Resource, outage.resource_id)
+        insist_on_operating(resource, actor)
+        _guard(session, resource)
+        outage = _outage(session, outage_id)  # somebody may have ended it meanwhile
+        if outage.ends_at <= now:
+            raise IllegalMove
+        if outage.starts_at < now:
+            outage.ends_at = now
+        else:
+            session.delete(outage)
+        audit.record(
+            session,
+            act="outage.end",
+            subject=f"outage {outage.public_id}",
+            platform_id=resource.platform_id,
+            detail={"resource": resource.code, "ended_at": now.isoformat()},
+        )
+    return resource
+
+
+def _outage(session: Session, public_id: UUID) -> Outage:
+    found = session.scalars(
+        sa.select(Outage)
+        .filter_by(public_id=public_id)
+        .execution_options(populate_existing=True)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _operated(session: Session, resource_id: UUID, actor: Actor) -> Resource:
+    resource = session.scalars(
+        sa.select(Resource).filter_by(public_id=resource_id)
+    ).one_or_none()
+    if resource is None:
+        raise NotFound
+    insist_on_operating(resource, actor)
+    return resource
+
+
+def insist_on_operating(resource: Resource, actor: Actor) -> None:
+    """Let those through who operate a resource's platform, and the park.
+
+    Raises
+    ------
+    Forbidden
+    """
+    if not actor.is_park and resource.platform_id not in actor.platform_ids:
+        raise Forbidden
+
+
+def _guard(session: Session, resource: Resource) -> None:
+    """Raise the guard's counter first, as bookings do: neither overtakes the other."""
+    session.execute(sa.text(f"SET LOCAL lock_timeout = {_PATIENCE_MS}"))
+    session.execute(
+        sa.update(Resource)
+        .where(Resource.id == resource.id)
+        .values(guard_seq=Resource.guard_seq + 1)
+        .execution_options(synchronize_session=False)
+    )
