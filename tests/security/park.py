@@ -206,6 +206,8 @@ def _fill(session: Session, park: Park) -> None:
         "outage": str(down.public_id),
         "route": str(route.public_id),
         "plan": str(plan.public_id),
+        "from": park.monday.isoformat(),
+        "to": (park.monday + timedelta(days=6)).isoformat(),
         "applicant": str(applicant.public_id),
         "staff": str(staff.public_id),
         "invitation": invitation,

@@ -2,11 +2,11 @@
 
     "GET orders.show": asked("title step", order_id="@order_a"),
 
-`shows` are the kinds of A's canaries that whoever may see the object must receive; the rest
-are the values of the address, `query=`, `form=`, `json=` or `headers=`. Ids of
-`tests/security/park.py` go in by name. `@order_a` is A's own: the walk also asks with an id
-that does not exist, and whoever has no right to A's object must get the very same answer.
-`$resource` is everybody's. `guarded=True`: without A's own ids, too, nobody but the rightful
+`shows` are the kinds of A's canaries that whoever may see the object must receive, `a|b` for
+one of two (operators often see less); the rest are the values of the address, `query=`,
+`form=`, `json=` or `headers=`. Ids of `tests/security/park.py` go in by name. `@order_a` is
+A's own: the walk also asks with an id that does not exist, and whoever has no right to A's
+object must get the very same answer. `$resource` is everybody's. `guarded=True`: without A's own ids, too, nobody but the rightful
 changes a row by it. `by=` names the rightful where the policy's relation is too wide.
 """
 
@@ -58,6 +58,7 @@ def asked(
 
 
 _NIGHT = "2000-01-01"  # long over: asked for, refused, nothing runs
+_WEEK = {"from": "$from", "to": "$to"}
 _ORDER = {
     "title": "x",
     "earliest_at": "2000-01-03T01:00:00Z",
@@ -136,6 +137,9 @@ RECIPES: dict[str, Recipe] = {
     "GET catalog_api.outages": asked(query={"resource": "$resource_code"}),
     "POST catalog_api.declare": asked(json=_OUTAGE, guarded=True, resource_id="$resource"),
     "DELETE catalog_api.end": asked(guarded=True, outage_id="$outage"),
+    # The board.
+    "GET board.index": asked("title|firm", query=_WEEK | {"as": "table"}),
+    "GET board.feed": asked("title|firm", query=_WEEK),
     # Plans.
     "GET plans.index": asked(),
     "POST plans.run": asked(form={"night": _NIGHT}),
