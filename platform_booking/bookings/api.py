@@ -6,7 +6,6 @@ from uuid import UUID
 
 from flask import current_app, url_for
 from flask_babel import gettext as _
-from flask_smorest import Blueprint
 
 from platform_booking.bookings import queries, schemas, services
 from platform_booking.bookings.asking import AskedMove, AskedSlot
@@ -15,6 +14,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
+from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.etag import expected_version
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, envelope, paged

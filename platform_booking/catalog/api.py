@@ -9,7 +9,6 @@ from uuid import UUID
 
 from flask import Response, current_app, make_response, request, url_for
 from flask_babel import gettext as _
-from flask_smorest import Blueprint
 
 from platform_booking.catalog import queries, schemas, services
 from platform_booking.catalog.models import Outage, Resource
@@ -19,6 +18,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
+from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.etag import set_etag
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, PageArgs, envelope, paged

@@ -6,7 +6,6 @@ from uuid import UUID
 
 from flask import Response, current_app, jsonify, url_for
 from flask_babel import gettext as _
-from flask_smorest import Blueprint
 
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -15,6 +14,7 @@ from platform_booking.orders import queries, schemas, services
 from platform_booking.orders.asking import NewOrder
 from platform_booking.orders.lines import OrderDetail
 from platform_booking.web.actor import current_actor
+from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.etag import expected_version, set_etag
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, envelope, paged

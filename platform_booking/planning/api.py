@@ -6,7 +6,6 @@ from uuid import UUID
 import sqlalchemy as sa
 from flask import Response, current_app, jsonify
 from flask_babel import gettext as _
-from flask_smorest import Blueprint
 
 from platform_booking.catalog.models import Platform
 from platform_booking.clock import utcnow
@@ -14,6 +13,7 @@ from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.planning import queries, schemas, services
 from platform_booking.web.actor import current_actor
+from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, PageArgs, envelope, paged
 

@@ -25,6 +25,14 @@ STATUS: dict[type[errors.BookingError], int] = {
     errors.TooMany: 429,
     errors.PreconditionFailed: 412,
 }
+_CODES = {
+    400: "malformed",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+}
 _BUSY = {"40001", "40P01", "55P03", "57014"}
 _log = structlog.get_logger()
 
@@ -52,6 +60,9 @@ def title(code: str, status: int) -> str:
         "too_many": _("Too many attempts. Wait a little."),
         "unavailable": _("The service is busy. Try again in a moment."),
         "malformed": _("The body is not JSON."),
+        "too_large": _("This is too large; 1 MiB is the most."),
+        "method_not_allowed": _("This address does not take such a request."),
+        "forged": _("The page was open for too long. Load it again and repeat."),
         "invalid": _("Some fields are wrong."),
     }
     if code in known:
@@ -118,8 +129,7 @@ def _http(fault: HTTPException) -> AnyResponse:
         ]
         code = "malformed" if status == 400 else "invalid"
         return answer(status, code, details={"violations": violations})
-    codes = {400: "malformed", 404: "not_found", 403: "forbidden", 401: "unauthenticated"}
-    response = answer(status, codes.get(status, "refused" if status < 500 else "error"))
+    response = answer(status, _CODES.get(status, "refused" if status < 500 else "error"))
     if status == 405 and fault.get_headers():
         response.headers["Allow"] = dict(fault.get_headers()).get("Allow", "")
     return response

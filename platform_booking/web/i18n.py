@@ -137,6 +137,7 @@ def _remember(response: Response) -> Response:
             g.chosen_language,
             max_age=365 * 86400,
             samesite="Lax",
+            httponly=True,
             secure=current_app.config["SETTINGS"].secure_cookies,
         )
     return response
