@@ -17,7 +17,7 @@ help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: $(VENV)/.runtime  ## Start the service with demo data; Ctrl-C stops it
-	@exec $(PYTHON) -m platform_booking.demo --port "$(PORT)" --var "$(VAR)"
+	@exec $(PYTHON) -m platform_booking.demo --port "$(or $(PORT),8000)" --var "$(or $(VAR),var)"
 
 test: check migrations $(VENV)/.browser  ## Check everything: style, types, migrations, tests, pages
 	$(PYTHON) -m pytest -n 2 --dist loadfile

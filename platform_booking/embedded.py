@@ -437,7 +437,13 @@ def _major_version(binaries: Path) -> str:
 
 def _account_for(data: Path) -> _Account:
     """Return who runs the server: never root, and never another than the data's owner."""
-    me = pwd.getpwuid(os.geteuid())
+    try:
+        me = pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise EmbeddedFailed(
+            f"User number {os.geteuid()} has no name on this machine, and PostgreSQL needs "
+            "one. Start the service as a user that /etc/passwd knows."
+        ) from None
     owner = data.stat().st_uid if data.exists() else None
     if me.pw_uid == 0:
         chosen = pwd.getpwuid(owner) if owner else pwd.getpwnam(_UNPRIVILEGED)

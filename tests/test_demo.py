@@ -177,7 +177,11 @@ def test_an_interrupted_first_start_begins_anew(tmp_path: Path) -> None:
         running.read_until("A fortnight's new demand")
         started = offspring(running.process.pid)
         assert running.end() == 0
-        assert "the next start makes them anew" in running.text
+        assert running.said[-3:] == [
+            "",
+            "Stopping ...",
+            "Stopped. The demo data are unfinished; the next start makes them.",
+        ]
         assert still_there(started) == {}
     with house.database(var, {}) as database:
         assert database.standing is Standing.EMPTY
@@ -192,6 +196,20 @@ def test_a_port_in_use_is_told_before_anything_else(tmp_path: Path) -> None:
         said = refused(var, port=port)
     assert said == f"Port {port} is in use. Choose another: make run PORT={port + 1}"
     assert not var.exists()
+
+
+def test_what_is_no_port_is_told_so(tmp_path: Path) -> None:
+    said = refused(tmp_path / "var", port=65536)
+    assert "65536 is no port. Choose a number up to 65535" in said
+
+
+def test_a_data_folder_that_cannot_be_is_told_with_its_name(tmp_path: Path) -> None:
+    taken = tmp_path / "var"
+    taken.write_text("a file")
+    said = refused(taken)
+    assert said == (
+        f"{taken}: File exists. Mend that, or choose another data folder: make run VAR=demo"
+    )
 
 
 def test_data_of_another_major_version_are_told_without_a_traceback(tmp_path: Path) -> None:

@@ -200,6 +200,31 @@ def test_a_server_that_cannot_start_is_shown_with_its_last_words(home: Path) -> 
     assert broken.pid is None
 
 
+def test_a_user_without_a_name_is_told_what_to_do(home: Path) -> None:
+    nameless = (
+        "import os, pathlib, sys\n"
+        "from platform_booking.embedded import EmbeddedFailed, EmbeddedPostgres\n"
+        "server = EmbeddedPostgres(pathlib.Path(sys.argv[1]))\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setuid(54321)\n"
+        "else:\n"  # only root can be somebody else: take the names away instead
+        "    import pwd\n"
+        "    pwd.getpwuid = {}.__getitem__\n"
+        "try:\n"
+        "    server.start()\n"
+        "except EmbeddedFailed as refusal:\n"
+        "    print(refusal)\n"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", nameless, str(home)],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "has no name on this machine" in said.stdout, said.stderr
+
+
 def _plain(postgres: EmbeddedPostgres) -> str:
     return postgres.urls("postgres").superuser.replace("+psycopg", "", 1)
 

@@ -27,6 +27,7 @@ from platform_booking.embedded import EmbeddedFailed, Urls, end_with_parent
 from platform_booking.errors import Misconfigured
 
 _ANSWER_SECONDS = 60
+_LAST_PORT = 65535
 _LOOK_EVERY = 0.25
 _OWN = ("DATABASE_URL", "OWNER_DATABASE_URL", "JOB_DATABASE_URL", "GUNICORN_CMD_ARGS")
 _CHOSEN = {
@@ -41,8 +42,16 @@ class Stopped(BaseException):
     """Somebody pressed Ctrl-C, or asked for the end in another way."""
 
 
+def _port(_context: click.Context, _option: click.Parameter, text: str) -> int:
+    if not (text.isdecimal() and int(text) <= _LAST_PORT):
+        raise click.ClickException(
+            f"{text} is no port. Choose a number up to {_LAST_PORT}: make run PORT=8000"
+        )
+    return int(text)
+
+
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--port", callback=_port, default="8000", help="0 for any that is free.")
 @click.option("--var", type=click.Path(path_type=Path), default=Path("var"))
 @click.option("--orders", type=int, hidden=True)
 @click.option("--seconds", type=float, hidden=True)
@@ -56,8 +65,8 @@ def main(port: int, var: Path, orders: int | None, seconds: float | None) -> Non
     ]
     try:
         _run(port, var.absolute(), sizes)
-    except Stopped:
-        click.echo("Stopped.")
+    except Stopped as end:
+        click.echo(f"Stopped. {end}".strip())
     except (CannotStart, EmbeddedFailed, Misconfigured) as fault:
         click.echo(str(fault), err=True)
         sys.exit(1)
@@ -70,7 +79,12 @@ def main(port: int, var: Path, orders: int | None, seconds: float | None) -> Non
         )
         sys.exit(1)
     except OSError as fault:
-        click.echo(f"{fault.filename or 'this machine'}: {fault.strerror}", err=True)
+        where = f"{fault.filename}: " if fault.filename else ""
+        click.echo(
+            f"{where}{fault.strerror}. Mend that, or choose another data folder:"
+            " make run VAR=demo",
+            err=True,
+        )
         sys.exit(1)
 
 
@@ -162,8 +176,7 @@ def _fill(children: Children, environ: Mapping[str, str], sizes: Sequence[str]) 
     try:
         code = children.finish(child)
     except Stopped:
-        click.echo("The demo data are unfinished; the next start makes them anew.")
-        raise
+        raise Stopped("The demo data are unfinished; the next start makes them.") from None
     if code:
         raise CannotStart("The demo data could not be made; see above.")
 

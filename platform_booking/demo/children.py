@@ -97,28 +97,33 @@ class Children:
         return next((c for c in self._running if c.process.poll() is not None), None)
 
     def finish(self, child: Child) -> int:
-        """Wait until a child has done its work; return its exit code."""
-        code = child.process.wait()
-        self._running.remove(child)
-        return code
+        """Wait until a child has done its work; return its exit code.
+
+        When the wait is given up the child is ended outright: half its work is of no use.
+        """
+        try:
+            return child.process.wait()
+        finally:
+            _end(child)
+            self._running.remove(child)
 
     def stop(self) -> None:
         """Ask every child to end, and end by force what has not in a few seconds."""
         for child in self._running:
-            _signal(child, signal.SIGTERM)
+            child.process.terminate()
         deadline = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < deadline and any(
             c.process.poll() is None for c in self._running
         ):
             time.sleep(_LOOK_EVERY)
         for child in self._running:
-            # The group outlives its leader as long as anybody is in it.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(child.process.pid, signal.SIGKILL)
-            child.process.wait()
+            _end(child)
         self._running.clear()
 
 
-def _signal(child: Child, how: signal.Signals) -> None:
-    if child.process.poll() is None:
-        child.process.send_signal(how)
+def _end(child: Child) -> None:
+    """End a child by force, with all that it has started."""
+    # The group outlives its leader as long as anybody is in it.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.process.pid, signal.SIGKILL)
+    child.process.wait()

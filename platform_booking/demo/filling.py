@@ -29,9 +29,9 @@ from platform_booking.planning import nightly, publication, services
 from platform_booking.planning.models import JobRun
 
 ORDERS = 1000
-SECONDS = 45.0
+SECONDS = 40.0
 _EARLIER = timedelta(days=7)  # how long ago the published week was planned
-_EARLIER_SHARE = 0.4  # of the orders and of the seconds
+_EARLIER_ORDERS, _EARLIER_SECONDS = 0.3, 0.25  # shares of the orders and of the search
 
 
 @click.command()
@@ -44,7 +44,7 @@ def main(orders: int, seconds: float) -> None:
     now = utcnow()
     then = now - _EARLIER
     content = loader.parsed(loader.demo_text())
-    few = max(10, round(orders * _EARLIER_SHARE))
+    few = max(10, round(orders * _EARLIER_ORDERS))
     earlier = demand(content, seed=1, today=then, zone=settings.zone, orders=few)
     anew = demand(content, seed=2, today=now, zone=settings.zone, orders=orders)
     with app.app_context(), acting_as(JOB):
@@ -59,7 +59,7 @@ def main(orders: int, seconds: float) -> None:
         )
         click.echo(f"Last week's demand: {_counted(seeded)}.")
         _publish_earlier(
-            then, seconds=max(1.0, seconds * _EARLIER_SHARE), settings=settings
+            then, seconds=max(1.0, seconds * _EARLIER_SECONDS), settings=settings
         )
         with transaction() as session:
             # The stay under way came with the earlier demand.
