@@ -13,6 +13,7 @@ from platform_booking import cli, config, guards, home, models  # noqa: F401 - m
 from platform_booking.accounts import views as accounts_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
+from platform_booking.bookings import views as bookings_views
 from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
@@ -43,6 +44,7 @@ PAGES = (
     board_views.bp,
     catalog_views.bp,
     plans_views.bp,
+    bookings_views.bp,
 )
 """Blueprints of pages, one a feature."""
 

@@ -146,6 +146,18 @@ POLICY: dict[str, Permission] = {
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
     # Bookings.
+    "bookings.index": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "bookings.show": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "bookings.new": allow(
+        *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "bookings.cancel": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
     "bookings_api.book": allow(
         *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
     ),

@@ -79,11 +79,22 @@ def show(booking_id: UUID) -> Any:
 @bp.arguments(schemas.MoveSchema)
 @bp.response(200, schemas.BookingSchema)
 def move(asked: AskedMove, booking_id: UUID) -> Any:
-    """Give a booking another time or quantity. With If-Match, only as it was read."""
+    """Give a booking another time or quantity. Needs If-Match."""
+    version = expected_version()
+    if version is None:
+        raise RulesBroken(
+            [
+                Violation(
+                    "if_match_required",
+                    _("send If-Match with the ETag of the booking that you have read"),
+                    "If-Match",
+                )
+            ]
+        )
     line = services.move(
         booking_id,
         asked,
-        expected_version=expected_version(),
+        expected_version=version,
         actor=current_actor(),
         now=utcnow(),
         zone=current_app.config["SETTINGS"].zone,

@@ -55,6 +55,7 @@ class Wanted:
 
     resource_id: UUID | None = None
     platform_id: UUID | None = None
+    platform_row_ids: tuple[int, ...] | None = None
     from_at: datetime | None = None
     to_at: datetime | None = None
     ends_by: datetime | None = None  # over by then
@@ -144,6 +145,8 @@ def _only(chosen: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
             .where(Platform.public_id == wanted.platform_id)
             .scalar_subquery()
         )
+    if wanted.platform_row_ids is not None:
+        chosen = chosen.where(Booking.platform_id.in_(wanted.platform_row_ids))
     if wanted.from_at is not None:
         chosen = chosen.where(Booking.ends_at > wanted.from_at)
     if wanted.to_at is not None:
@@ -188,6 +191,53 @@ def _levels(steps: dict[datetime, int]) -> Sequence[Taken]:
     return found
 
 
+def runs_to_join(
+    session: Session, recipe: Recipe, *, from_at: datetime, to_at: datetime
+) -> tuple[Taken, ...]:
+    """Return the runs of a recipe that have room, with how much is left in each.
+
+    Whoever asks for a recipe may learn when it runs, for he may join it.
+    """
+    rows = session.execute(
+        sa.text(
+            "SELECT starts_at, ends_at, sum(quantity) FROM"
+            " busy(:which, :from_at, :to_at, :recipes) WHERE recipe_id = :recipe"
+            " GROUP BY starts_at, ends_at ORDER BY starts_at"
+        ),
+        {
+            "which": [recipe.resource_id],
+            "from_at": from_at,
+            "to_at": to_at,
+            "recipes": [recipe.id],
+            "recipe": recipe.id,
+        },
+    )
+    return tuple(
+        Taken(starts_at, ends_at, recipe.capacity - loaded)
+        for starts_at, ends_at, loaded in rows
+        if starts_at >= from_at and loaded < recipe.capacity
+    )
+
+
+def room_left(session: Session, runs: Sequence[Occurrence]) -> dict[int, int]:
+    """Return how much is left of dated runs of one resource, by row id."""
+    if not runs:
+        return {}
+    rows = session.execute(
+        sa.text(
+            "SELECT occurrence_id, sum(quantity) AS sold"
+            " FROM busy(:which, :from_at, :to_at) GROUP BY occurrence_id"
+        ),
+        {
+            "which": [runs[0].resource_id],
+            "from_at": min(run.starts_at for run in runs),
+            "to_at": max(run.ends_at for run in runs),
+        },
+    )
+    sold = {row.occurrence_id: row.sold for row in rows}
+    return {run.id: run.capacity - sold.get(run.id, 0) for run in runs}
+
+
 def outages(
     session: Session, resource_row_id: int, *, from_at: datetime, to_at: datetime
 ) -> Sequence[Outage]:
@@ -200,16 +250,17 @@ def outages(
     ).all()
 
 
-def resource(session: Session, public_id: UUID) -> Resource:
-    """Return a resource with what a page needs to offer its slots.
+def resource(session: Session, called: UUID | str) -> Resource:
+    """Return a resource, by its id or its code, with what a page needs to offer its slots.
 
     Raises
     ------
     NotFound
     """
+    which = Resource.public_id if isinstance(called, UUID) else Resource.code
     found = session.scalars(
         sa.select(Resource)
-        .where(Resource.public_id == public_id)
+        .where(which == called)
         .options(
             selectinload(Resource.platform),
             selectinload(Resource.calendar).selectinload(Calendar.exceptions),

@@ -39,7 +39,6 @@ from platform_booking.errors import (
     IllegalMove,
     PreconditionFailed,
     RulesBroken,
-    StaleVersion,
     Violation,
 )
 from platform_booking.notices.outbox import tell
@@ -52,6 +51,8 @@ __all__ = [
     "confirm_all",
     "fixed_because",
     "is_late",
+    "is_open",
+    "is_staff_of",
     "may_change",
     "move",
     "release_all",
@@ -82,7 +83,7 @@ def move(
     booking_id: UUID,
     asked: AskedMove,
     *,
-    expected_version: int | None,
+    expected_version: int,
     actor: Actor,
     now: datetime,
     zone: ZoneInfo,
@@ -127,13 +128,23 @@ def may_change(line: BookingLine, actor: Actor) -> bool:
     A colleague's is for whoever runs the organisation's account; what the platform's staff
     booked for the organisation is for all of its members.
     """
-    if actor.is_park or line.platform.id in actor.platform_ids:
+    if is_staff_of(line, actor):
         return True
     if line.organisation.id != actor.organisation_id:
         return False
     if line.member is None or line.member.organisation_id != actor.organisation_id:
         return True
     return line.member.id == actor.member_id or actor.is_organisation_admin
+
+
+def is_staff_of(line: BookingLine, actor: Actor) -> bool:
+    """Tell whether the actor operates the platform of a booking, or the park."""
+    return actor.is_park or line.platform.id in actor.platform_ids
+
+
+def is_open(line: BookingLine) -> bool:
+    """Tell whether a booking is in a state that people may still change."""
+    return line.booking.state in _CHANGEABLE
 
 
 def fixed_because(line: BookingLine, *, now: datetime) -> Violation | None:
@@ -194,7 +205,7 @@ def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> B
 def _move(
     booking_id: UUID,
     asked: AskedMove,
-    expected_version: int | None,
+    expected_version: int,
     *,
     actor: Actor,
     now: datetime,
@@ -228,7 +239,7 @@ def _move(
         picked = replace(found.picked, on=same_wafers)
         _insist(list(rules.violations(picked, now=now)))
         before = {"starts_at": booking.starts_at.isoformat(), "quantity": booking.quantity}
-        _relocate(session, booking, slot, expected_version=expected_version, now=now)
+        _relocate(session, booking, slot, now=now)
         _insist_on_no_outage(session, booking, found)
         _note(
             session,
@@ -246,7 +257,7 @@ def _cancel(
 ) -> BookingLine:
     with transaction() as session:
         line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
-        by_staff = actor.is_park or line.platform.id in actor.platform_ids
+        by_staff = is_staff_of(line, actor)
         late = (
             is_late(line, now=now)
             and line.booking.state is BookingState.CONFIRMED
@@ -271,7 +282,7 @@ def _changeable(
         raise Forbidden
     if expected_version is not None and line.booking.version != expected_version:
         raise PreconditionFailed
-    if line.booking.state not in _CHANGEABLE:
+    if not is_open(line):
         raise IllegalMove
     reason = fixed_because(line, now=now)
     if reason is not None:
@@ -279,14 +290,7 @@ def _changeable(
     return line
 
 
-def _relocate(
-    session: Session,
-    booking: Booking,
-    slot: Slot,
-    *,
-    expected_version: int | None,
-    now: datetime,
-) -> None:
+def _relocate(session: Session, booking: Booking, slot: Slot, *, now: datetime) -> None:
     there = Relocation(
         booking_id=booking.id,
         version=booking.version,
@@ -298,12 +302,7 @@ def _relocate(
         occurrence_id=booking.occurrence_id,
         family=booking.family,
     )
-    try:
-        relocate_all(session, [there], now=now)
-    except StaleVersion:
-        if expected_version is None:
-            raise
-        raise PreconditionFailed from None
+    relocate_all(session, [there], now=now)  # nobody has changed it: we hold its row
     session.refresh(booking)
 
 

@@ -1,17 +1,19 @@
 """Who calls in tests of bookings: by token as a program does, by session as a browser."""
 
-import re
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
+from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import ApiToken, Member
 from platform_booking.clock import utcnow
 from platform_booking.web.actor import hashed
+from tests.visitor import Visitor
 
 
 def make_token(session: Session, member: Member, scopes=("read", "write")) -> str:
@@ -40,32 +42,35 @@ class Program:
     token: str
 
     def __call__(self, method: str, path: str, **more: Any):
-        headers = {"Authorization": f"Bearer {self.token}", **more.pop("headers", {})}
-        headers.setdefault("Accept-Language", "en")
+        headers = {
+            "Authorization": f"Bearer {self.token}",
+            **(more.pop("headers", None) or {}),
+        }
         return self.client.open(f"/api/v1{path}", method=method, headers=headers, **more)
 
 
 @dataclass
 class Browser:
-    """Sends forms as a signed-in member would."""
+    """Reads pages in English and sends forms, as a signed-in member would."""
 
-    client: FlaskClient
+    client: Visitor
 
     def enter(self, member: Member) -> "Browser":
-        with self.client.session_transaction() as kept:
-            kept["member"], kept["epoch"] = member.id, member.session_epoch
+        self.client.enter(member)
         return self
 
     def get(self, path: str, **query: Any):
-        return self.client.get(path, query_string={"lang": "en", **query})
+        path, _mark, given = path.partition("?")
+        query = {"lang": "en", **dict(parse_qsl(given)), **query}
+        return self.client.get(path, query_string=query)
 
-    def post(self, path: str, form: dict[str, Any], *, from_page: str | None = None):
-        shown = self.get(from_page or path)
-        return self.client.post(path, data={"csrf_token": csrf_of(shown.text), **form})
+    def post(self, path: str, form: dict[str, Any]):
+        self.client.set_cookie("lang", "en")
+        return self.client.submit(path, form)
 
 
-def csrf_of(html: str) -> str:
-    """Return the forgery token of a page."""
-    found = re.search(r'name="csrf-token" content="([^"]+)"', html)
-    assert found, html[:500]
-    return found.group(1)
+def cookie_of(app: Flask, member: Member) -> str:
+    """Return the session cookie of a member who has signed in."""
+    signer = app.session_interface.get_signing_serializer(app)
+    assert signer is not None
+    return str(signer.dumps({"member": member.id, "epoch": member.session_epoch}))

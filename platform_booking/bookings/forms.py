@@ -1,0 +1,137 @@
+"""The form of a slot: from what a person typed to a slot, and back.
+
+Fields carry the names that the rules use, so that every violation finds its field. Times
+are typed in the park's zone.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from flask_babel import gettext as _
+
+from platform_booking.bookings.asking import AskedSlot
+from platform_booking.catalog.models import Occurrence, Resource
+from platform_booking.errors import Violation
+
+Typed = dict[str, str]
+_NAMES = (
+    "starts_at", "ends_at", "quantity", "organisation_id", "project_id", "recipe_id",
+    "occurrence_id", "wafer_mm", "class_rank", "token",
+)  # fmt: skip
+_LONGEST = 80
+_NOWHERE = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read of a form; `slot` is None where its times could not be read."""
+
+    typed: Typed
+    flags: tuple[str, ...]
+    slot: AskedSlot | None = None
+    violations: list[Violation] = field(default_factory=list)
+
+
+def typed_in(form: Mapping[str, str]) -> Typed:
+    """Return what was typed, short enough to be shown again."""
+    return {
+        name: form.get(name, "").strip().replace("\x00", "")[:_LONGEST] for name in _NAMES
+    }
+
+
+def local_text(moment: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as a field of dates shows it."""
+    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
+
+
+def read(
+    form: Mapping[str, str],
+    flags: Sequence[str],
+    *,
+    resource: Resource,
+    runs: Sequence[Occurrence],
+    zone: ZoneInfo,
+) -> Reading:
+    """Read a form; what cannot be read is named with its field."""
+    typed = typed_in(form)
+    chosen = tuple(flag.replace("\x00", "")[:_LONGEST] for flag in flags[:50])
+    reading = Reading(typed=typed, flags=chosen)
+    run_id = _called(reading, "occurrence_id")
+    run = next((r for r in runs if r.public_id == run_id), None)
+    if run is not None:  # a dated run has its own times; nobody types them
+        starts_at, ends_at = run.starts_at, run.ends_at
+    else:
+        starts_at = _moment(reading, "starts_at", zone)
+        ends_at = _moment(reading, "ends_at", zone)
+    quantity = _whole(reading, "quantity", otherwise=1)
+    slot = AskedSlot(
+        resource_id=resource.public_id,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        quantity=1 if quantity is None else quantity,
+        organisation_id=_called(reading, "organisation_id"),
+        project_id=_called(reading, "project_id"),
+        recipe_id=_called(reading, "recipe_id"),
+        occurrence_id=run_id,
+        wafer_mm=_whole(reading, "wafer_mm", otherwise=None),
+        class_rank=_whole(reading, "class_rank", otherwise=None),
+        flags=chosen,
+    )
+    if _NOWHERE not in {starts_at, ends_at}:
+        reading.slot = slot
+    return reading
+
+
+def moment_of(text: str, zone: ZoneInfo) -> datetime | None:
+    """Return the instant that a text names, in the park's zone unless it says another.
+
+    None for nonsense, and where the calendar ends: no zone can be reckoned with there.
+    """
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if not MINYEAR < read.year < MAXYEAR:
+        return None
+    return read.replace(tzinfo=read.tzinfo or zone).astimezone(UTC)
+
+
+def _moment(reading: Reading, name: str, zone: ZoneInfo) -> datetime:
+    text = reading.typed[name]
+    if not text:
+        _wrong(reading, name, _("choose a date and a time"))
+        return _NOWHERE
+    found = moment_of(text, zone)
+    if found is None:
+        _wrong(reading, name, _("not a date and time; write it as 2027-03-08T09:00"))
+        return _NOWHERE
+    return found
+
+
+def _whole(reading: Reading, name: str, *, otherwise: int | None) -> int | None:
+    text = reading.typed[name]
+    if not text:
+        return otherwise
+    if not re.fullmatch(r"[+-]?\d{1,9}", text, re.ASCII):
+        _wrong(reading, name, _("not a whole number"))
+        return otherwise
+    return int(text)
+
+
+def _called(reading: Reading, name: str) -> UUID | None:
+    text = reading.typed[name]
+    if not text:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        _wrong(reading, name, _("choose one from the list"))
+        return None
+
+
+def _wrong(reading: Reading, name: str, message: str) -> None:
+    reading.violations.append(Violation("unreadable", message, name))
