@@ -132,6 +132,7 @@ POLICY: dict[str, Permission] = {
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
     "plans_api.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
+    "plans_api.request_state": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.index": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.show": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.placements": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),

@@ -36,6 +36,13 @@ def run(body: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@bp.get("/requests/<uuid:request_id>")
+@bp.response(200, schemas.RequestStateSchema)
+def request_state(request_id: UUID) -> Any:
+    """Tell what has become of a request for a night or a publication."""
+    return queries.request(db.session(), request_id)
+
+
 @bp.get("")
 @bp.arguments(PageArgs, location="query")
 @bp.response(200, envelope(schemas.PlanSchema))
@@ -53,7 +60,14 @@ def show(plan_id: UUID) -> Any:
     plan = queries.plan(db.session(), plan_id)
     data = schemas.PlanSchema().dump(plan)
     said = queries.approvals(db.session(), plan.id)
-    return _dumped(data | {"approvals": schemas.ApprovalSchema(many=True).dump(said)})
+    counts = queries.counts(db.session(), plan.id)
+    return _dumped(
+        data
+        | {
+            "approvals": schemas.ApprovalSchema(many=True).dump(said),
+            "counts": schemas.CountsSchema().dump(counts),
+        }
+    )
 
 
 @bp.get("/<uuid:plan_id>/placements")

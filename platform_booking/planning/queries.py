@@ -1,6 +1,7 @@
 """What pages and the API read of plans. Row-level security decides which rows there are."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +16,13 @@ from platform_booking.catalog.models import Platform, Resource
 from platform_booking.errors import NotFound
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import StepState
-from platform_booking.planning.models import Approval, LeftOut, PlacementRow, Plan
+from platform_booking.planning.models import (
+    Approval,
+    JobRequest,
+    LeftOut,
+    PlacementRow,
+    Plan,
+)
 from platform_booking.planning.states import Change, PlanState
 
 
@@ -25,7 +32,8 @@ class PlacementLine:
 
     order_id: UUID
     order_title: str
-    organisation: str
+    organisation_zh: str
+    organisation_en: str
     step_name: str
     resource_code: str
     resource_zh: str
@@ -37,7 +45,6 @@ class PlacementLine:
     change: Change
     before_resource: str | None
     before_starts_at: datetime | None
-    component: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,8 @@ class LeftOutLine:
 
     order_id: UUID
     order_title: str
-    organisation: str
+    organisation_zh: str
+    organisation_en: str
     cause: str
     detail: Mapping[str, Any]
     ways_out: Sequence[Mapping[str, Any]]
@@ -63,6 +71,25 @@ class PlannedStay:
     resource_en: str
     starts_at: datetime
     ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many orders a plan adds, moves, leaves where they are, and leaves out."""
+
+    new: int
+    moved: int
+    kept: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountLine:
+    """The counts of one platform or organisation."""
+
+    name_zh: str
+    name_en: str
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +125,48 @@ def plans(session: Session, *, limit: int, offset: int) -> tuple[Sequence[Plan],
         sa.select(Plan).order_by(Plan.id.desc()).limit(limit).offset(offset)
     ).all()
     return found, total
+
+
+def requests(session: Session, *, since: datetime) -> Sequence[JobRequest]:
+    """Return the requests for nights that wait, run, or have failed since."""
+    return session.scalars(
+        sa.select(JobRequest)
+        .where(JobRequest.job == "night")
+        .where(
+            sa.or_(
+                JobRequest.finished_at.is_(None),
+                sa.and_(JobRequest.failed, JobRequest.finished_at > since),
+            )
+        )
+        .order_by(JobRequest.id.desc())
+    ).all()
+
+
+def request(session: Session, public_id: UUID) -> JobRequest:
+    """Return a request.
+
+    Raises
+    ------
+    NotFound
+    """
+    found = session.scalars(
+        sa.select(JobRequest).filter_by(public_id=public_id)
+    ).one_or_none()
+    if found is None:
+        raise NotFound
+    return found
+
+
+def is_being_published(session: Session, plan_id: int) -> bool:
+    """Tell whether somebody has asked for a plan's publication and it is not done."""
+    return bool(
+        session.scalar(
+            sa.select(JobRequest.id)
+            .where(JobRequest.job == "publish", JobRequest.subject == {"plan": plan_id})
+            .where(JobRequest.finished_at.is_(None))
+            .limit(1)
+        )
+    )
 
 
 def approvals(session: Session, plan_id: int) -> list[ApprovalLine]:
@@ -138,6 +207,7 @@ def placements(
             Order.public_id,
             Order.title,
             Organisation.name_zh,
+            Organisation.name_en,
             Step.name,
             Resource.code,
             Resource.name_zh,
@@ -149,7 +219,6 @@ def placements(
             PlacementRow.change,
             before.code,
             Booking.starts_at,
-            PlacementRow.component,
         )
         .join(Order, Order.id == PlacementRow.order_id)
         .join(Organisation, Organisation.id == PlacementRow.organisation_id)
@@ -165,23 +234,92 @@ def placements(
     return [PlacementLine(*tuple[Any, ...](row)) for row in rows], total
 
 
-def counts(session: Session, plan_id: int) -> dict[str, int]:
-    """Return how many orders are new, moved, and left out, of those the asker may see."""
-    rows = session.execute(
-        sa.select(PlacementRow.change, sa.func.count(PlacementRow.order_id.distinct()))
+def counts(session: Session, plan_id: int) -> Counts:
+    """Return how many orders a plan changes, of those that the asker may see."""
+    by_change = dict(
+        session.execute(
+            sa.select(PlacementRow.change, sa.func.count(PlacementRow.order_id.distinct()))
+            .where(PlacementRow.plan_id == plan_id)
+            .group_by(PlacementRow.change)
+        ).all()
+    )
+    left = session.scalar(
+        sa.select(sa.func.count()).select_from(LeftOut).where(LeftOut.plan_id == plan_id)
+    )
+    return _counts(by_change, left or 0)
+
+
+def by_platform(
+    session: Session, plan_id: int, *, only: Collection[int] | None = None
+) -> list[CountLine]:
+    """Return the same for each platform; an order counts at every one that it touches.
+
+    An order that is left out counts where it might have been served. `only` names
+    platforms, by row id; None for all.
+    """
+    names = sa.select(Platform.id, Platform.name_zh, Platform.name_en)
+    if only is not None:
+        names = names.where(Platform.id.in_(only))
+    touched = (
+        sa.select(sa.func.unnest(LeftOut.platform_ids).label("platform_id"))
+        .where(LeftOut.plan_id == plan_id)
+        .subquery()
+    )
+    return _count_lines(
+        session,
+        names=names.order_by(Platform.position, Platform.id),
+        changed=sa.select(PlacementRow.platform_id, PlacementRow.change)
+        .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
         .where(PlacementRow.plan_id == plan_id)
-        .group_by(PlacementRow.change)
+        .group_by(PlacementRow.platform_id, PlacementRow.change),
+        left=sa.select(touched.c.platform_id, sa.func.count()).group_by(
+            touched.c.platform_id
+        ),
     )
-    found = {change.value: number for change, number in rows}
-    found["left_out"] = (
-        session.scalar(
-            sa.select(sa.func.count())
-            .select_from(LeftOut)
-            .where(LeftOut.plan_id == plan_id)
-        )
-        or 0
+
+
+def by_organisation(session: Session, plan_id: int) -> list[CountLine]:
+    """Return the same for each organisation, by name."""
+    return _count_lines(
+        session,
+        names=sa.select(
+            Organisation.id, Organisation.name_zh, Organisation.name_en
+        ).order_by(Organisation.name_zh),
+        changed=sa.select(PlacementRow.organisation_id, PlacementRow.change)
+        .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
+        .where(PlacementRow.plan_id == plan_id)
+        .group_by(PlacementRow.organisation_id, PlacementRow.change),
+        left=sa.select(LeftOut.organisation_id, sa.func.count())
+        .where(LeftOut.plan_id == plan_id)
+        .group_by(LeftOut.organisation_id),
     )
-    return found
+
+
+def _count_lines(
+    session: Session,
+    *,
+    names: sa.Select[int, str, str],
+    changed: sa.Select[Any, Any, Any],
+    left: sa.Select[Any, Any],
+) -> list[CountLine]:
+    by_change: dict[int, dict[Change, int]] = defaultdict(dict)
+    for owner, change, number in session.execute(changed):
+        by_change[owner][change] = number
+    left_out = dict(session.execute(left).all())
+    return [
+        CountLine(name_zh, name_en, _counts(by_change[owner], left_out.get(owner, 0)))
+        for owner, name_zh, name_en in session.execute(names)
+        if owner in by_change or owner in left_out
+    ]
+
+
+def _counts(by_change: Mapping[Change, int], left_out: int) -> Counts:
+    return Counts(
+        new=by_change.get(Change.NEW, 0),
+        moved=by_change.get(Change.MOVED, 0),
+        kept=by_change.get(Change.KEPT, 0),
+        left_out=left_out,
+    )
 
 
 def left_out(
@@ -208,7 +346,11 @@ def left_out(
 
 def why_left_out(session: Session, order_id: int) -> LeftOutLine | None:
     """Return why the newest plan that looked at an order left it out, if it did."""
-    newest = sa.select(sa.func.max(Plan.id)).scalar_subquery()
+    newest = (
+        sa.select(sa.func.max(Plan.id))
+        .where(Plan.state.not_in([PlanState.RUNNING, PlanState.FAILED]))
+        .scalar_subquery()
+    )
     row = session.execute(
         _left_out()
         .where(LeftOut.order_id == order_id, LeftOut.plan_id == newest)
@@ -246,6 +388,7 @@ def _left_out() -> sa.Select[Any]:
             Order.public_id,
             Order.title,
             Organisation.name_zh,
+            Organisation.name_en,
             LeftOut.cause,
             LeftOut.detail,
             LeftOut.ways_out,
@@ -260,20 +403,22 @@ def _with_steps(session: Session, rows: Sequence[Any]) -> list[LeftOutLine]:
     names: dict[int, dict[int, str]] = {}
     for step_id, order_id, name in session.execute(
         sa.select(Step.id, Step.order_id, Step.name).where(
-            Step.order_id.in_([row[6] for row in rows])
+            Step.order_id.in_([row[-1] for row in rows])
         )
     ):
         names.setdefault(order_id, {})[step_id] = name
-    return [_left_out_line(row, names.get(row[6], {})) for row in rows]
+    return [_left_out_line(row, names.get(row[-1], {})) for row in rows]
 
 
 def _left_out_line(row: Any, step_names: Mapping[int, str]) -> LeftOutLine:
+    order_id, title, name_zh, name_en, cause, detail, ways_out, _row_id = row
     return LeftOutLine(
-        order_id=row[0],
-        order_title=row[1],
-        organisation=row[2],
-        cause=row[3],
-        detail=row[4],
-        ways_out=row[5],
+        order_id=order_id,
+        order_title=title,
+        organisation_zh=name_zh,
+        organisation_en=name_en,
+        cause=cause,
+        detail=detail,
+        ways_out=ways_out,
         step_names=step_names,
     )

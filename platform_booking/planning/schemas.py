@@ -2,6 +2,8 @@
 
 from marshmallow import Schema, fields, validate
 
+from platform_booking.planning.models import JobRequest
+from platform_booking.planning.queries import LeftOutLine
 from platform_booking.planning.states import ApprovalState, Change, PlanState
 from platform_booking.web.paging import PageArgs
 from platform_booking.web.schemas import Instant, StrictSchema, Text
@@ -17,6 +19,24 @@ class RequestSchema(Schema):
     """A request that the scheduler serves."""
 
     id = fields.UUID(required=True)
+
+
+def request_state(row: JobRequest) -> str:
+    """Return where a request stands, in a word."""
+    if row.finished_at is not None:
+        return "failed" if row.failed else "done"
+    return "waiting" if row.taken_at is None else "running"
+
+
+class RequestStateSchema(Schema):
+    """What has become of a request: waiting, running, done or failed."""
+
+    id = fields.UUID(attribute="public_id", required=True)
+    job = fields.String(required=True)
+    state = fields.Function(request_state, required=True)
+    requested_at = Instant(required=True)
+    finished_at = Instant(allow_none=True)
+    outcome = fields.String()
 
 
 class ApprovalSchema(Schema):
@@ -51,10 +71,20 @@ class PlanSchema(Schema):
     error = fields.String()
 
 
+class CountsSchema(Schema):
+    """How many orders a plan changes, of those that one may see."""
+
+    new = fields.Integer(required=True)
+    moved = fields.Integer(required=True)
+    kept = fields.Integer(required=True)
+    left_out = fields.Integer(required=True)
+
+
 class PlanDetailSchema(PlanSchema):
     """A plan with what the platforms say of it."""
 
     approvals = fields.List(fields.Nested(ApprovalSchema))
+    counts = fields.Nested(CountsSchema)
 
 
 class DecisionSchema(StrictSchema):
@@ -83,7 +113,7 @@ class PlacementSchema(Schema):
 
     order = fields.UUID(attribute="order_id")
     title = fields.String(attribute="order_title")
-    organisation = fields.String()
+    organisation = fields.String(attribute="organisation_zh")
     step = fields.String(attribute="step_name")
     resource = fields.String(attribute="resource_code")
     starts_at = Instant()
@@ -94,12 +124,47 @@ class PlacementSchema(Schema):
     before_starts_at = Instant(allow_none=True)
 
 
+class BlockedSchema(Schema):
+    """A stretch of time of a resource that is in the way, and by what; never whose."""
+
+    resource = fields.String(required=True)
+    from_ = fields.String(attribute="from", data_key="from", required=True)
+    to = fields.String(required=True)
+    occupant = fields.String(required=True)
+
+
+class WayOutSchema(Schema):
+    """What would bring an order in, and where it would go then."""
+
+    relaxation = fields.String(required=True)
+    step = fields.String(allow_none=True)
+    minutes = fields.Integer()
+    quantity = fields.Integer(allow_none=True)
+    resource = fields.String(allow_none=True)
+    starts_at = fields.String()
+    ends_at = fields.String()
+
+
 class LeftOutSchema(Schema):
     """One order that the plan leaves out, why, and what would bring it in."""
 
     order = fields.UUID(attribute="order_id")
     title = fields.String(attribute="order_title")
-    organisation = fields.String()
+    organisation = fields.String(attribute="organisation_zh")
     cause = fields.String()
-    blocked = fields.Function(lambda line: line.detail.get("blocked", []))
-    ways_out = fields.List(fields.Dict())
+    why = fields.Function(lambda line: line.detail.get("why"), allow_none=True)
+    blocked = fields.Method("get_blocked", metadata={"type": "array"})
+    ways_out = fields.Method("get_ways_out", metadata={"type": "array"})
+
+    def get_blocked(self, line: LeftOutLine) -> list[dict[str, object]]:
+        """Return what is in the way."""
+        found: list[dict[str, object]] = BlockedSchema(many=True).dump(
+            line.detail.get("blocked", [])
+        )
+        return found
+
+    def get_ways_out(self, line: LeftOutLine) -> list[dict[str, object]]:
+        """Return the ways out, each step by its name."""
+        named = [{**way, "step": line.step_names.get(way["step"])} for way in line.ways_out]
+        found: list[dict[str, object]] = WayOutSchema(many=True).dump(named)
+        return found

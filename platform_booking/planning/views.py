@@ -1,6 +1,6 @@
 """Pages of plans: the list, and the review with approval and publication."""
 
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from flask import (
@@ -19,21 +19,35 @@ from flask_babel import gettext as _
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import Forbidden, NightRunning, RulesBroken
-from platform_booking.planning import queries, services, wording
+from platform_booking.planning import publication, queries, services, wording
 from platform_booking.planning.models import Plan
-from platform_booking.planning.states import ApprovalState, Change, PlanState
+from platform_booking.planning.schemas import request_state
+from platform_booking.planning.states import OPEN, ApprovalState, Change, PlanState
 from platform_booking.web.actor import current_actor
 
 bp = Blueprint("plans", __name__, url_prefix="/plans")
-_ROWS = 200
+_ROWS, _PLANS = 200, 30
+_MOST = 1_000_000  # rows that a page may skip
+_SHOWN = {*(change.value for change in Change), "left_out"}
+_FAILURES_SHOWN = timedelta(days=1)
 
 
 @bp.get("")
 def index() -> ResponseReturnValue:
-    """List the plans."""
-    found, _total = queries.plans(db.session(), limit=30, offset=0)
-    tonight = utcnow().astimezone(current_app.config["SETTINGS"].zone).date()
-    return render_template("planning/index.html", plans=found, tonight=tonight)
+    """List the plans, and the nights that were asked for."""
+    now = utcnow()
+    found, total = queries.plans(db.session(), limit=_PLANS, offset=_offset())
+    return render_template(
+        "planning/index.html",
+        plans=found,
+        total=total,
+        offset=_offset(),
+        rows=_PLANS,
+        requests=queries.requests(db.session(), since=now - _FAILURES_SHOWN),
+        request_state=request_state,
+        tonight=now.astimezone(current_app.config["SETTINGS"].zone).date(),
+        wording=wording,
+    )
 
 
 @bp.post("/run")
@@ -62,41 +76,42 @@ def run() -> ResponseReturnValue:
 
 @bp.get("/<uuid:plan_id>")
 def review(plan_id: UUID) -> ResponseReturnValue:
-    """Show a plan beside what is in force: new, moved, left out and why."""
+    """Show a plan beside what is in force: new, moved, left out and why, unchanged."""
     session = db.session()
     plan = queries.plan(session, plan_id)
-    kind = request.args.get("show", "new")
+    kind = request.args.get("show", "")
+    if kind not in _SHOWN:
+        kind = Change.NEW.value
     lines: list[queries.PlacementLine] = []
-    total = 0
-    if kind in {Change.NEW.value, Change.MOVED.value}:
+    left: list[queries.LeftOutLine] = []
+    if kind == "left_out":
+        left, total = queries.left_out(session, plan.id, limit=_ROWS, offset=_offset())
+    else:
         lines, total = queries.placements(
             session, plan.id, change=Change(kind), limit=_ROWS, offset=_offset()
         )
-    left: list[queries.LeftOutLine] = []
-    left_total = 0
-    if kind == "left_out":
-        left, left_total = queries.left_out(session, plan.id, limit=_ROWS, offset=_offset())
     said = queries.approvals(session, plan.id)
-    mine = [
-        a
-        for a in said
-        if a.state == ApprovalState.PENDING
-        and (current_actor().is_park or a.platform_id in current_actor().platform_ids)
-    ]
+    is_open = plan.state in OPEN
     return render_template(
         "planning/review.html",
         plan=plan,
         kind=kind,
         lines=lines,
         left=left,
-        total=total or left_total,
+        total=total,
         offset=_offset(),
         rows=_ROWS,
         approvals=said,
-        mine=mine,
-        open=plan.state in {PlanState.DRAFT, PlanState.PUBLISHING},
-        any_approved=any(a.state == ApprovalState.APPROVED for a in said),
+        mine=[a for a in said if is_open and _may_decide(a)],
+        ready=is_open and len(publication.ready_parts(session, plan.id)),
+        under_way=_under_way(plan),
         counts=queries.counts(session, plan.id),
+        by_platform=queries.by_platform(
+            session,
+            plan.id,
+            only=None if current_actor().is_park else current_actor().platform_ids,
+        ),
+        by_organisation=queries.by_organisation(session, plan.id),
         gap=_gap(plan),
         wording=wording,
     )
@@ -106,7 +121,23 @@ def review(plan_id: UUID) -> ResponseReturnValue:
 def progress(plan_id: UUID) -> ResponseReturnValue:
     """Tell how far a running plan is, for the page that shows it."""
     plan = queries.plan(db.session(), plan_id)
-    return jsonify(state=plan.state.value, progress=plan.progress)
+    return jsonify(under_way=_under_way(plan), progress=plan.progress)
+
+
+def _under_way(plan: Plan) -> str:
+    """Return "search" or "publication" while a plan is being worked on, else ""."""
+    if plan.state is PlanState.RUNNING:
+        return "search"
+    if plan.state in OPEN and queries.is_being_published(db.session(), plan.id):
+        return "publication"
+    return ""
+
+
+def _may_decide(line: queries.ApprovalLine) -> bool:
+    actor = current_actor()
+    return line.state == ApprovalState.PENDING and (
+        actor.is_park or line.platform_id in actor.platform_ids
+    )
 
 
 @bp.post("/<uuid:plan_id>/decide")
@@ -176,4 +207,4 @@ def _gap(plan: Plan) -> float | None:
 
 
 def _offset() -> int:
-    return max(0, request.args.get("offset", 0, type=int) or 0)
+    return min(max(0, request.args.get("offset", 0, type=int)), _MOST)

@@ -5,6 +5,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
+from platform_booking.planning.models import CONTRADICTORY, NOT_APPROVED, OVERTAKEN
 from platform_booking.planning.queries import LeftOutLine
 from platform_booking.web.i18n import duration, local_time
 
@@ -13,20 +14,68 @@ _MOST_SHOWN = 3
 
 def cause(line: LeftOutLine) -> str:
     """Say why an order was left out."""
+    if line.cause == OVERTAKEN:
+        return _overtaken(line)
     step = _step(line, line.detail.get("step"))
     sentences = {
         "no_alternative": _("No resource in service can do %(step)s.", step=step),
         "no_start": _(
-            "%(step)s fits nowhere within its windows, opening hours and the deadline.",
+            "%(step)s fits nowhere within its windows, the opening hours, the deadline and"
+            " the planning horizon.",
             step=step,
         ),
         "route_too_long": _(
-            "Each step fits alone, but not the whole route before the deadline."
+            "Each step fits alone, but not the whole route before the deadline and within"
+            " the planning horizon."
         ),
         "full": _("What is placed or booked already leaves no room for it."),
-        "overtaken": _("The day has overtaken it: its place was taken before publication."),
+        CONTRADICTORY: _(
+            "What it asks for contradicts itself, so it could not be planned. Please amend"
+            " it."
+        ),
+        NOT_APPROVED: _(
+            "A platform that it needs has not approved the plan. It waits for the next"
+            " night."
+        ),
     }
     return str(sentences.get(line.cause, line.cause))
+
+
+def _overtaken(line: LeftOutLine) -> str:
+    how = {
+        "withdrawn": _("It was withdrawn after the plan was made."),
+        "amended": _("It was amended after the plan was made."),
+        "booked": _("Its bookings have changed since the plan was made."),
+        "outage": _("An outage was declared in its place."),
+        "out_of_service": _("A resource of its place has gone out of service."),
+        "taken": _("Its place was taken before the plan was published."),
+        "past": _("Its time had come before the plan was published."),
+    }
+    after = ""
+    if line.detail.get("moved"):
+        after = _("It stays where it is booked.")
+    elif line.detail.get("why") not in {"withdrawn", "booked"}:
+        after = _("It waits for the next night.")
+    return " ".join(filter(None, (str(how.get(line.detail.get("why", ""), "")), after)))
+
+
+def failure(code: str) -> str:
+    """Say why a night has no plan, or why a request came to nothing."""
+    sentences = {
+        "bad_problem": _(
+            "The catalogue or an order contradicts itself. The log of the scheduler says"
+            " where."
+        ),
+        "no_plan": _("No sound plan could be made. The log of the scheduler says why."),
+        "silent": _("Its runner went silent, and another one took the night over."),
+        "stopped": _("The scheduler was stopped meanwhile; the night begins again."),
+        "night_failed": _("The night failed; its plan says why."),
+        "illegal_move": _("By then, the plan of that night was published already."),
+        "fenced": _("Another runner took the work over."),
+    }
+    return str(
+        sentences.get(code) or _("Something went wrong on our side. It has been recorded.")
+    )
 
 
 def blocked(line: LeftOutLine) -> list[str]:
