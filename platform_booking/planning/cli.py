@@ -9,13 +9,15 @@ import click
 import sqlalchemy as sa
 from flask import current_app
 from flask.cli import AppGroup
+from flask_babel import force_locale
 
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, transaction
-from platform_booking.errors import BookingError
-from platform_booking.planning import nightly, publication
+from platform_booking.errors import BookingError, RulesBroken
+from platform_booking.planning import nightly, publication, rules
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Plan, PlanProblem
+from platform_booking.planning.states import PlanState
 from solver.options import Progress
 
 group = AppGroup("plan", help="Nightly plans.")
@@ -32,6 +34,8 @@ _WHY = {
     "no_start": "fit nowhere within their windows, opening hours and deadline",
     "route_too_long": "are routes that do not fit before their deadline as a whole",
     "no_alternative": "have a step that no resource in service can do",
+    "contradictory": "contradict themselves and must be amended",
+    "overtaken": "were changed by their people while the plan was made",
 }
 
 
@@ -46,6 +50,18 @@ def _night(
         raise click.BadParameter(f"{text!r} is not a date, such as 2027-03-08") from None
 
 
+@contextmanager
+def _as_job() -> Iterator[None]:
+    """Act as pb_job; what the service refuses becomes one sentence."""
+    if current_app.config["SETTINGS"].job_database_url is None:
+        raise click.ClickException("JOB_DATABASE_URL is not set; nights act as pb_job")
+    try:
+        with force_locale("en"), acting_as(JOB):
+            yield
+    except BookingError as fault:
+        raise click.ClickException(str(fault) or type(fault).__name__) from None
+
+
 @group.command("run")
 @click.option("--night", callback=_night, help="Date of the night; today by default.")
 @click.option("--seconds", type=click.FloatRange(min=1), help="How long to search.")
@@ -53,22 +69,22 @@ def _night(
 @click.option("--seed", type=int, default=1, show_default=True)
 def run(night: date | None, seconds: float | None, waves: int | None, seed: int) -> None:
     """Run the allocation of a night and keep its draft."""
-    settings = current_app.config["SETTINGS"]
-    night = night or utcnow().astimezone(settings.zone).date()
+    settings, now = current_app.config["SETTINGS"], utcnow()
+    night = night or now.astimezone(settings.zone).date()
     seconds = seconds or float(settings.night_seconds)
-    with acting_as(JOB), shown(seconds=seconds, waves=waves) as on_progress:
-        try:
+    with _as_job():
+        if broken := list(rules.broken_by_night(night, now=now, zone=settings.zone)):
+            raise RulesBroken(broken)
+        with shown(seconds=seconds, waves=waves) as on_progress:
             outcome = nightly.run(
                 night,
-                now=utcnow(),
+                now=now,
                 settings=settings,
                 seconds=seconds,
                 waves=waves,
                 seed=seed,
                 on_progress=on_progress,
             )
-        except BookingError as fault:
-            raise click.ClickException(str(fault) or type(fault).__name__) from None
     for line in summary(outcome):
         click.echo(line)
 
@@ -77,11 +93,9 @@ def run(night: date | None, seconds: float | None, waves: int | None, seed: int)
 @click.option("--night", callback=_night, required=True)
 def publish(night: date) -> None:
     """Publish what has been approved of a night's plan."""
-    with acting_as(JOB):
-        try:
-            done = publication.publish(_plan(night).id, now=utcnow())
-        except BookingError as fault:
-            raise click.ClickException(str(fault) or type(fault).__name__) from None
+    with _as_job():
+        plan = _newest(night, Plan.state.not_in([PlanState.RUNNING, PlanState.FAILED]))
+        done = publication.publish(plan.id, now=utcnow())
     click.echo(
         f"{len(done.booked)} orders booked, {len(done.overtaken)} overtaken,"
         f" {done.withheld} parts wait for approval"
@@ -92,12 +106,12 @@ def publish(night: date) -> None:
 @click.option("--night", callback=_night, required=True)
 def replay(night: date) -> None:
     """Solve a kept night again; fail unless the same value comes out."""
-    with acting_as(JOB):
-        plan = _plan(night)
+    workers = current_app.config["SETTINGS"].night_workers
+    with _as_job():
+        plan = _newest(night, sa.exists().where(PlanProblem.plan_id == Plan.id))
         with transaction() as session:
             content = session.get_one(PlanProblem, plan.id)
-        workers = current_app.config["SETTINGS"].night_workers
-        same, again = nightly.replay(plan, content, workers=workers)
+    same, again = nightly.replay(plan, content, workers=workers)
     click.echo(f"kept {plan.value}, again {again.value} in {again.waves} waves")
     if not same:
         raise click.ClickException("the value differs")
@@ -178,10 +192,13 @@ def _lines() -> nightly.Reporter:
     return report
 
 
-def _plan(night: date) -> Plan:
+def _newest(night: date, which: sa.ColumnElement[bool]) -> Plan:
     with transaction() as session:
         plan = session.scalars(
-            sa.select(Plan).filter_by(night=night).order_by(Plan.id.desc()).limit(1)
+            sa.select(Plan)
+            .where(Plan.night == night, which)
+            .order_by(Plan.id.desc())
+            .limit(1)
         ).one_or_none()
     if plan is None:
         raise click.ClickException(

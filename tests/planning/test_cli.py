@@ -1,13 +1,26 @@
-"""What `plan run` shows: a bar in a terminal, plain lines elsewhere."""
+"""Nights by hand: what the commands do, what they show, what they refuse."""
 
 import os
 import pty
 import subprocess
 import sys
+from collections.abc import Callable
+from datetime import date
 from uuid import uuid4
 
-from platform_booking.planning import cli
-from platform_booking.planning.nightly import Outcome
+import pytest
+import sqlalchemy as sa
+from click.testing import Result
+from flask import Flask
+
+from platform_booking.clock import utcnow
+from platform_booking.orders.models import Order
+from platform_booking.planning import claims, cli
+from platform_booking.planning.drafting import Outcome
+from platform_booking.planning.models import Plan
+from platform_booking.planning.states import PlanState
+from tests.factories import make_order, make_resource, writing
+from tests.planning.nights import HOUR, ZONE, approve_all, bookings_of
 from tests.service import ROOT
 
 SHOW = """
@@ -72,3 +85,91 @@ def test_the_summary_says_in_words_what_a_night_brought() -> None:
         "  1 find no room beside what is placed or booked",
         "  1 are routes that do not fit before their deadline as a whole",
     ]
+
+
+# The commands
+
+
+@pytest.fixture
+def tonight() -> str:
+    return utcnow().astimezone(ZONE).date().isoformat()
+
+
+def run(app: Flask, *words: str) -> Result:
+    return app.test_cli_runner().invoke(args=["plan", *words])
+
+
+def refused(result: Result) -> str:
+    assert result.exit_code == 1, result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.output
+
+
+def orders_for_one_place() -> list[Order]:
+    with writing() as session:
+        tool = make_resource(session)
+        window = {
+            "earliest_at": utcnow() + 48 * HOUR,
+            "deadline_at": utcnow() + 49 * HOUR + HOUR / 2,
+        }
+        return [make_order(session, resource=tool, **window) for _ in range(2)]
+
+
+def test_a_night_by_hand_from_run_to_replay(app: Flask, tonight: str) -> None:
+    orders = orders_for_one_place()
+    result = run(app, "run", "--night", tonight, "--waves", "0")
+    assert result.exit_code == 0, result.output
+    assert "1 of 2 orders placed (first come, first served: 1)" in result.output
+    assert "1 find no room beside what is placed or booked" in result.output
+    assert "no platform has approved" in refused(run(app, "publish", "--night", tonight))
+    with writing() as session:
+        approve_all(session.scalars(sa.select(Plan.id)).one())
+    result = run(app, "publish", "--night", tonight)
+    assert "1 orders booked, 0 overtaken, 0 parts wait for approval" in result.output
+    assert sum(len(bookings_of(order)) for order in orders) == 1
+    assert "nothing to publish" in refused(run(app, "publish", "--night", tonight))
+    assert "published already" in refused(run(app, "run", "--waves", "0"))
+    assert "kept 300, again 300 in 0 waves" in run(app, "replay", "--night", tonight).output
+
+
+def test_what_cannot_be_done_is_told_in_a_sentence(app: Flask, tonight: str) -> None:
+    assert "is over" in refused(run(app, "run", "--night", "2020-01-01"))
+    assert "is too far off" in refused(run(app, "run", "--night", "9999-12-31"))
+    assert "there is no plan of" in refused(run(app, "publish", "--night", tonight))
+    assert "there is no plan of" in refused(run(app, "replay", "--night", tonight))
+    bad = run(app, "run", "--night", "tomorrow")
+    assert bad.exit_code == 2
+    assert "'tomorrow' is not a date, such as 2027-03-08" in bad.output
+    with writing() as session:
+        claims.claim(
+            session, date.fromisoformat(tonight), runner="another", lease_seconds=60
+        )
+    assert "already running" in refused(run(app, "run", "--waves", "0"))
+
+
+def test_a_night_that_failed_is_passed_over_by_publication_and_replay(
+    app: Flask, tonight: str
+) -> None:
+    orders_for_one_place()
+    run(app, "run", "--waves", "0")
+    with writing() as session:
+        plan = session.scalars(sa.select(Plan)).one()
+        approve_all(plan.id)
+        session.add(
+            Plan(
+                night=plan.night,
+                state=PlanState.FAILED,
+                started_at=utcnow(),
+                origin_at=utcnow(),
+                seed=1,
+                progress={},
+            )
+        )
+    assert "again 300" in run(app, "replay", "--night", tonight).output
+    assert "1 orders booked" in run(app, "publish", "--night", tonight).output
+
+
+def test_nights_need_the_address_of_pb_job(make_app: Callable[..., Flask]) -> None:
+    for words in (["run"], ["publish", "--night", "2027-03-08"]):
+        result = run(make_app(job_database_url=None), *words)
+        assert "JOB_DATABASE_URL is not set" in refused(result)
