@@ -1,7 +1,7 @@
 """What is asked of orders, as frozen values between the layers."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,9 +47,9 @@ def as_data(new: NewOrder) -> dict[str, Any]:
     """Return what was asked for, as the API takes it: ready for JSON."""
     return {
         "title": new.title,
-        "earliest_at": new.earliest_at.isoformat(),
-        "due_at": new.due_at.isoformat() if new.due_at else None,
-        "deadline_at": new.deadline_at.isoformat(),
+        "earliest_at": _instant(new.earliest_at),
+        "due_at": _instant(new.due_at) if new.due_at else None,
+        "deadline_at": _instant(new.deadline_at),
         "project_id": str(new.project_id) if new.project_id else None,
         "route": new.route,
         "steps": [
@@ -62,7 +62,7 @@ def as_data(new: NewOrder) -> dict[str, Any]:
                 "materials_class": step.materials_class,
                 "resources": list(step.resources),
                 "windows": [
-                    {"starts_at": a.isoformat(), "ends_at": b.isoformat()}
+                    {"starts_at": _instant(a), "ends_at": _instant(b)}
                     for a, b in step.windows
                 ],
                 "lag_min_min": step.lag_min_min,
@@ -76,3 +76,7 @@ def as_data(new: NewOrder) -> dict[str, Any]:
         "flags": list(new.flags),
         "note": new.note,
     }
+
+
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
