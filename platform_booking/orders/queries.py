@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import Member, Organisation, Project
@@ -81,6 +82,23 @@ def orders(
     steps = _steps_in_brief(session, [row.id for row in rows])
     starts = _next_starts(session, [row.id for row in rows])
     return [_line(row, steps[row.id], starts) for row in rows], total
+
+
+def twin(
+    session: Session, asked: Mapping[str, Any], *, member_id: int, since: datetime
+) -> UUID | None:
+    """Return the member's order that asks for just the same, handed in since then."""
+    return session.scalar(
+        sa.select(Order.public_id)
+        .where(
+            Order.submitted_by == member_id,
+            Order.submitted_at >= since,
+            Order.state == OrderState.SUBMITTED,
+            Order.asked == sa.cast(dict(asked), JSONB),
+        )
+        .order_by(Order.id)
+        .limit(1)
+    )
 
 
 def platforms(session: Session, *, operated: Sequence[int] | None) -> list[Any]:

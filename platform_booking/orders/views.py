@@ -1,5 +1,6 @@
 """Pages of orders: the list, the form, one order's course."""
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -20,6 +21,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import IllegalMove, PreconditionFailed, RulesBroken, Violation
 from platform_booking.orders import forms, queries, services
+from platform_booking.orders.asking import as_data
 from platform_booking.orders.choices import Choices, read_choices
 from platform_booking.orders.course import course_of
 from platform_booking.orders.estimate import Estimate
@@ -31,6 +33,8 @@ from platform_booking.web.idempotency import handed_in_once
 
 bp = Blueprint("orders", __name__, url_prefix="/orders")
 _ROWS = 25
+_TWIN = timedelta(minutes=10)
+"""Who sends the same form again so soon, by whatever way, means the order that is there."""
 
 
 @bp.get("")
@@ -77,15 +81,35 @@ def new() -> ResponseReturnValue:
     if request.form.get("act") == "check" or reading.violations:
         return _checked(reading)
 
+    twins: list[UUID] = []
+
     def deed() -> str:
-        handed = services.submit(reading.new, by=_asker(), now=utcnow(), zone=_zone())
+        now = utcnow()
+        twin = queries.twin(
+            db.session(),
+            as_data(reading.new),
+            member_id=current_actor().member_id,
+            since=now - _TWIN,
+        )
+        if twin is not None:
+            twins.append(twin)
+            return url_for("orders.show", order_id=twin)
+        handed = services.submit(reading.new, by=_asker(), now=now, zone=_zone())
         return url_for("orders.show", order_id=handed.order.public_id)
 
     try:
         address, anew = handed_in_once(_token(), deed)
     except RulesBroken as fault:
         return _refused(reading, fault.violations)
-    if anew:
+    if twins:
+        flash(
+            _(
+                "Just the same was handed in minutes ago; this is it. If you want it twice,"
+                " give the second one another title."
+            ),
+            "warning",
+        )
+    elif anew:
         flash(_("Handed in. The next night looks for its place."), "success")
     else:
         flash(

@@ -69,14 +69,25 @@ form.addEventListener("change", (event) => {
   }
 });
 
+// The way back fetches the form anew; it stays the same form, so that it makes no second order.
+const token = form.elements.token;
+const settleToken = () => {
+  if (history.state?.token) token.value = history.state.token;
+  else history.replaceState({ token: token.value }, "");
+};
+
 let sent = false;
 form.addEventListener("submit", (event) => {
   if (sent) { event.preventDefault(); return; } // a second click; the server would not mind
   sent = true;
 });
-addEventListener("pageshow", () => { sent = false; });
-
-rows.querySelectorAll("[data-row]").forEach(narrow);
-renumber();
-whichever();
+const settle = () => {
+  sent = false;
+  settleToken();
+  rows.querySelectorAll("[data-row]").forEach(narrow);
+  renumber();
+  whichever();
+};
+addEventListener("pageshow", settle); // on the way back the browser fills in what was typed
+settle();
 (document.querySelector("[data-focus]") ?? document.querySelector("[role=alert]"))?.scrollIntoView({ block: "center" });

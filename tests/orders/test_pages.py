@@ -49,6 +49,7 @@ def park(app: Flask):
         p.both = make_resource(session, capabilities=("ETCH.DRIE", "TEST.CP"), code="TST-1")
         p.firm = make_organisation(session)
         p.engineer = make_member(session, organisation=p.firm)
+        p.colleague = make_member(session, organisation=p.firm)
         p.rival = make_member(session)
         p.operator = make_operator(session, p.platform)
     p.page = Visitor(app).enter(p.engineer)
@@ -269,8 +270,24 @@ def test_a_form_handed_in_twice_makes_one_order(park) -> None:
     assert first.location == again.location == changed.location
     assert "handed in already" in words(park.page.get(again.location))
     assert len(orders()) == 1
-    park.page.submit("/orders/new", typed())  # a form of its own
+    park.page.submit("/orders/new", typed(title="another"))  # a form of its own
     assert len(orders()) == 2
+
+
+def test_just_the_same_again_within_minutes_is_the_order_that_is_there(
+    park, time_machine
+) -> None:
+    """Without a script the way back fetches a form of its own, filled in by the browser."""
+    park.page.get("/orders?lang=en")
+    first = park.page.submit("/orders/new", typed())
+    again = park.page.submit("/orders/new", typed())
+    assert again.location == first.location
+    assert "give the second one another title" in words(park.page.get(again.location))
+    colleague = Visitor(park.page.application).enter(park.colleague)
+    assert colleague.submit("/orders/new", typed()).location != first.location
+    time_machine.shift(11 * 60)
+    assert park.page.submit("/orders/new", typed()).location != first.location
+    assert len(orders()) == 3
 
 
 def test_a_refused_form_can_be_mended_and_handed_in(park) -> None:
