@@ -103,7 +103,10 @@ def _start_all(stack: ExitStack, port: int, var: Path, sizes: Sequence[str]) -> 
     address = house.address(held)
     var.mkdir(parents=True, exist_ok=True)
     secret = house.secret_key(var)
-    click.echo(f"Starting the database in {var} ...")
+    if os.environ.get("DATABASE_URL"):
+        click.echo("Using the database that DATABASE_URL names ...")
+    else:
+        click.echo(f"Starting the database in {var} ...")
     database = stack.enter_context(house.database(var, os.environ))
     children = stack.enter_context(Children(var / "log"))
     environ = _environment(database.urls, secret, address)
