@@ -206,6 +206,7 @@ def _fill(session: Session, park: Park) -> None:
         "outage": str(down.public_id),
         "route": str(route.public_id),
         "plan": str(plan.public_id),
+        "day": park.monday.date().isoformat(),
         "from": park.monday.isoformat(),
         "to": (park.monday + timedelta(days=6)).isoformat(),
         "applicant": str(applicant.public_id),
@@ -267,7 +268,6 @@ def _tenant(
         starts_at=park.monday + after,
     )
     _serve(session, booked, booking)
-    _beside(session, firm, engineer, order, tool=tool)
     _propose(session, plan, order, left, firm=firm, tool=tool, at=park.monday + after)
     session.add_all(
         [
@@ -289,6 +289,7 @@ def _tenant(
         ]
     )
     names = {"order": order, "left": left, "booked": booked, "project": project}
+    names |= {"request": _beside(session, firm, engineer, order, tool=tool)}
     names |= {"booking": booking, "organisation": organisation, "engineer": engineer}
     park.ids |= {f"{key}_{firm.lower()}": str(row.public_id) for key, row in names.items()}
     _let_in(park, f"engineer_{firm.lower()}", engineer)
@@ -430,12 +431,19 @@ def _serve(session: Session, order: Order, booking: Booking) -> None:
 
 def _beside(
     session: Session, firm: str, member: Member, order: Order, *, tool: Resource
-) -> None:
-    """Add what is read by no route of its own."""
+) -> JobRequest:
+    """Add what few routes read; return a request that the park's scheduler has served."""
     add_step(session, order, resource=tool, name=canary(firm, "step"))
     qualification = Qualification(code=f"Q{firm}", name_zh="资质", name_en="Qualification")
     session.add(qualification)
     session.flush()  # qualification.id
+    request = JobRequest(
+        job="night",
+        subject={"night": f"2027-01-0{ord(firm) - 64}"},
+        member_id=member.id,
+        requested_at=utcnow(),
+        finished_at=utcnow(),
+    )
     session.add_all(
         [
             MemberQualification(
@@ -458,15 +466,11 @@ def _beside(
                 answer={"body": {"title": canary(firm, "title")}, "headers": {}},
                 created_at=utcnow(),
             ),
-            JobRequest(
-                job="night",
-                subject={"night": f"2027-01-0{ord(firm) - 64}"},
-                member_id=member.id,
-                requested_at=utcnow(),
-                finished_at=utcnow(),
-            ),
+            request,
         ]
     )
+    session.flush()  # request.public_id
+    return request
 
 
 def _let_in(park: Park, name: str, member: Member | None) -> None:

@@ -7,7 +7,8 @@ one of two (operators often see less); the rest are the values of the address, `
 `form=`, `json=` or `headers=`. Ids of `tests/security/park.py` go in by name. `@order_a` is
 A's own: the walk also asks with an id that does not exist, and whoever has no right to A's
 object must get the very same answer. `$resource` is everybody's. `guarded=True`: without A's own ids, too, nobody but the rightful
-changes a row by it. `by=` names the rightful where the policy's relation is too wide.
+changes a row by it. `by=` names the rightful where the policy's relation is too wide; `also=` the kinds that every
+operator may meet here: he may book for any firm, and must find its name.
 """
 
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Recipe:
     headers: dict[str, str] = field(default_factory=dict)
     guarded: bool = False
     by: frozenset[str] = frozenset()
+    also: frozenset[str] = frozenset()
 
     @property
     def private(self) -> bool:
@@ -42,6 +44,7 @@ def asked(
     headers: dict[str, str] | None = None,
     guarded: bool = False,
     by: str = "",
+    also: str = "",
     **path: str,
 ) -> Recipe:
     """Return a recipe."""
@@ -54,6 +57,7 @@ def asked(
         headers=headers or {},
         guarded=guarded,
         by=frozenset(by.split()),
+        also=frozenset(also.split()),
     )
 
 
@@ -162,7 +166,13 @@ RECIPES: dict[str, Recipe] = {
         json={"platforms": ["$platform_1_code"]}, guarded=True, plan_id="$plan"
     ),
     "POST plans_api.publish": asked(plan_id="$plan"),
+    "GET plans_api.request_state": asked(request_id="$request_a"),
     # Bookings.
+    "GET bookings.index": asked("firm", query={"day": "$day"}),
+    "GET bookings.show": asked("firm person", booking_id="@booking_a"),
+    "GET bookings.new": asked(query={"resource": "$resource"}, also="firm"),
+    "POST bookings.new": asked(form={"resource": "$resource", "day": "$day"}, also="firm"),
+    "POST bookings.cancel": asked(form={"version": "1"}, booking_id="@booking_a"),
     "POST bookings_api.book": asked(
         json={"resource_id": "$resource", "starts_at": "2000-01-03T01:00:00Z",
               "ends_at": "2000-01-03T02:00:00Z", "project_id": "@project_a"},

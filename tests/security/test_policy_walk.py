@@ -135,7 +135,12 @@ class Walk:
     def look(self, cell: Cell, answer: TestResponse) -> set[str]:
         """Look for canaries; return the kinds of A's that the principal received."""
         found = canaries_in(answer.text + str(answer.headers))
-        strange = {f for f in found if not may_know(cell.principal, *f)}
+        also = cell.recipe.also if cell.principal.startswith("operator") else ()
+        strange = {
+            (firm, kind)
+            for firm, kind in found
+            if not may_know(cell.principal, firm, kind) and kind not in also
+        }
         self.met["by others"] += len(strange)
         self.met["by the rightful"] += len(found - strange)
         self.expect(cell, not strange, f"received {sorted(strange)}")
@@ -233,7 +238,8 @@ def _read(walk: Walk, cell: Cell) -> None:
         return
     answer = walk.ask(cell)
     kinds = walk.look(cell, answer)
-    walk.expect(cell, answer.status_code < 400, f"answered {answer.status_code}")
+    fine = answer.status_code < 400 or (answer.status_code == 403 and not cell.rightful)
+    walk.expect(cell, fine, f"answered {answer.status_code}")
     if cell.rightful:
         lacking = [s for s in cell.recipe.shows if not kinds.intersection(s.split("|"))]
         walk.expect(cell, not lacking, f"did not receive {sorted(lacking)}")
@@ -249,6 +255,8 @@ def _harmless(cell: Cell) -> bool:
 
 def _turned_away(walk: Walk, cell: Cell) -> None:
     """Expect the policy's refusal, or the very answer that an absent object gets."""
+    with walk.park.visitors[cell.principal].session_transaction() as session:
+        session.pop("_flashes", None)  # what the page before had to say
     answer = walk.ask(cell)
     walk.look(cell, answer)
     status = answer.status_code
@@ -260,18 +268,18 @@ def _turned_away(walk: Walk, cell: Cell) -> None:
     elif cell.recipe.private:
         none = walk.ask(cell, absent=True)
         walk.expect(cell, status == none.status_code, f"{status}/{none.status_code}")
-        same = _plain(walk, answer) == _plain(walk, none)
-        walk.expect(cell, same, f"tells a foreign object from an absent one: {answer.text}")
+        told = set(_plain(walk, answer)) ^ set(_plain(walk, none))
+        walk.expect(cell, not told, f"tells a foreign object from an absent one: {told}")
 
 
-def _plain(walk: Walk, answer: TestResponse) -> str:
+def _plain(walk: Walk, answer: TestResponse) -> list[str]:
     """Return an answer without the ids that were asked for and without form tokens."""
     text = _VARYING.sub("", answer.text)
     for value in sorted({*walk.park.ids.values(), _ABSENT, "no43"}, key=len, reverse=True):
         if len(value) > 30 or value == "no43":
             text = text.replace(value, "ID")
     headers = {k: v for k, v in answer.headers if k not in {"Set-Cookie", "Content-Length"}}
-    return f"{headers} {text}"
+    return [str(headers), *text.splitlines()]
 
 
 def test_an_operator_sees_the_part_of_a_crossing_order_that_runs_on_his_platform(
