@@ -332,6 +332,7 @@ def upgrade() -> None:
         "publication_part",
         sa.Column("plan_id", sa.Integer(), nullable=False),
         sa.Column("component", sa.Integer(), nullable=False),
+        sa.Column("platform_ids", postgresql.ARRAY(sa.Integer()), nullable=False),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("withheld", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(

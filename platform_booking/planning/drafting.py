@@ -6,7 +6,7 @@ What has changed since the night was read is left out by name; all else stands.
 import hashlib
 import json
 import zlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -86,12 +86,15 @@ def keep(
     _supersede(session, plan, now=now)
     rows = _rows(plan, snapshot, chosen)
     session.add_all(rows)
-    changed = [row for row in rows if row.change is not Change.KEPT]
+    parts: dict[int, set[int]] = defaultdict(set)
+    for row in rows:
+        if row.change is not Change.KEPT:
+            parts[row.component].add(row.platform_id)
     session.add_all(
-        PublicationPart(plan_id=plan.id, component=c)
-        for c in sorted({r.component for r in changed})
+        PublicationPart(plan_id=plan.id, component=number, platform_ids=sorted(needed))
+        for number, needed in sorted(parts.items())
     )
-    platforms = sorted({r.platform_id for r in changed})
+    platforms = sorted(set().union(*parts.values()))
     session.add_all(Approval(plan_id=plan.id, platform_id=p) for p in platforms)
     plan.approve_until = now + _approval_time(session, platforms)
     _place_steps(session, snapshot, chosen)

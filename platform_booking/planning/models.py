@@ -137,6 +137,7 @@ class PublicationPart(Model):
 
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), primary_key=True)
     component: Mapped[int] = mapped_column(primary_key=True)
+    platform_ids: Mapped[list[int]]  # all of them must approve
     published_at: Mapped[datetime | None]
     withheld: Mapped[str] = mapped_column(default="")  # why not: an approval is missing
 

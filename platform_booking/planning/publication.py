@@ -205,30 +205,16 @@ def _open_parts(plan_id: int) -> sa.Select[int]:
 
 
 def _approved() -> sa.ColumnElement[bool]:
-    """Whether every platform of the component that the asker may see has approved."""
-    return sa.and_(
-        _has_platform(Approval.state == ApprovalState.APPROVED),
-        ~_has_platform(Approval.state != ApprovalState.APPROVED),
-    )
+    """Whether every platform that the component needs has approved."""
+    return ~_has_platform(Approval.state != ApprovalState.APPROVED)
 
 
 def _has_platform(which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
-    """Whether a platform of the component has so decided."""
-    return sa.exists(
-        sa.select(PlacementRow.id)
-        .join(
-            Approval,
-            sa.and_(
-                Approval.plan_id == PlacementRow.plan_id,
-                Approval.platform_id == PlacementRow.platform_id,
-            ),
-        )
-        .where(
-            PlacementRow.plan_id == PublicationPart.plan_id,
-            PlacementRow.component == PublicationPart.component,
-            which,
-        )
-        .correlate(PublicationPart)
+    """Whether a platform that the component needs has so decided."""
+    return sa.exists().where(
+        Approval.plan_id == PublicationPart.plan_id,
+        Approval.platform_id == sa.any_(PublicationPart.platform_ids),
+        which,
     )
 
 

@@ -379,7 +379,9 @@ def _propose(
     step = order.steps[0]
     session.add_all(
         [
-            PublicationPart(plan_id=plan.id, component=ord(firm)),
+            PublicationPart(
+                plan_id=plan.id, component=ord(firm), platform_ids=[tool.platform_id]
+            ),
             PlacementRow(
                 plan_id=plan.id,
                 order_id=order.id,
