@@ -11,6 +11,8 @@ requests                  at start, every second          what people asked for:
 close undecided plans     every minute                    silent platforms lapse; what is
                                                           approved by then is published
 expire orders             at start, every hour            orders past their deadline
+forget                    every hour                      spent links, attempts to sign in,
+                                                          answers kept for retries
 ========================  ==============================  ==================================
 
 Several schedulers may run: a session advisory lock elects one, and the next takes over
@@ -33,6 +35,7 @@ from flask import Flask
 from sqlalchemy.dialects import postgresql
 
 from platform_booking import audit
+from platform_booking.accounts import administration
 from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
@@ -43,6 +46,7 @@ from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import nightly, publication, services
 from platform_booking.planning.models import JobRequest, JobRun, Plan
 from platform_booking.planning.states import PlanState
+from platform_booking.web.idempotency import forget_answers
 
 LEADER_LOCK = 0x706C_6174  # any number that nobody else locks in this database
 _CHECK_SECONDS = 0.5
@@ -194,6 +198,13 @@ def expire_orders() -> int:
         return len(orders)
 
 
+def forget() -> None:
+    """Delete what is kept for a time only and is past it."""
+    with transaction() as session:
+        administration.forget_spent(session, now=utcnow())
+        forget_answers(session, now=utcnow())
+
+
 def run_forever(app: Flask, stop: threading.Event) -> bool:
     """Lead, or stand by until the leader is gone; return when `stop` is set.
 
@@ -301,6 +312,7 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
         ),
         ("close undecided plans", close_undecided, {"trigger": "interval", "minutes": 1}),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
+        ("forget", forget, {"trigger": "interval", "hours": 1}),
     )
     for name, deed, trigger in jobs:
         scheduler.add_job(work.do, id=name, args=(name, deed), **trigger)

@@ -7,6 +7,7 @@ neither is. Keys belong to a member and a route.
 import hashlib
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -23,6 +24,7 @@ from platform_booking.web.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 _LONGEST = 255
+KEPT = timedelta(days=3)  # promised are 24 hours
 View = Callable[..., Any]
 
 
@@ -133,3 +135,8 @@ def _replay(row: IdempotencyKey) -> Response:
 
 def _refused(rule: str, message: str) -> RulesBroken:
     return RulesBroken([Violation(rule, message, HEADER)])
+
+
+def forget_answers(session: Session, *, now: datetime) -> None:
+    """Delete answers kept longer than a retry may come."""
+    session.execute(sa.delete(IdempotencyKey).where(IdempotencyKey.created_at < now - KEPT))
