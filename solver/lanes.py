@@ -152,7 +152,7 @@ class Run:
     end: int
     recipe: str
     load: int
-    fixed: bool  # a booking is among the loads: it stands even when all others leave
+    fixed: int  # load of the bookings among it: it stands even when all others leave
     joinable: bool
 
 
@@ -168,12 +168,17 @@ class BatchLane:
         """Return the set-up family of a recipe, "" for none."""
         return self.recipes[recipe].family or ""
 
-    def joins(self, length: int, recipe: str, quantity: int) -> int:
-        """Return the starts of the runs that a load may join."""
-        room = self.recipes[recipe].capacity - quantity
+    def joins(self, length: int, recipe: str, quantity: int, *, thin: bool) -> int:
+        """Return the starts of the runs that a load may join; `thin` waives the least load.
+
+        A booking stands alone in a run as light as it is, but not with a load beside it.
+        """
+        known = self.recipes[recipe]
+        least = 0 if thin else known.min_load - quantity
+        most = known.capacity - quantity
         mask = 0
         for run in self.runs.values():
-            fits = run.recipe == recipe and run.load <= room and run.joinable
+            fits = run.recipe == recipe and run.joinable and least <= run.load <= most
             if fits and run.start >= 0:
                 mask |= (run.end - run.start == length) << run.start
         return mask
@@ -190,7 +195,7 @@ class BatchLane:
         run = self.runs.get(start)
         if run is None:
             self.lane.put(start, end, self.family(recipe))
-            run = Run(start, end, recipe, 0, fixed=False, joinable=True)
+            run = Run(start, end, recipe, 0, fixed=0, joinable=True)
         self.runs[start] = replace(run, load=run.load + quantity)
 
     def take(self, start: int, end: int, recipe: str, quantity: int) -> None:
@@ -203,9 +208,9 @@ class BatchLane:
             self.runs[start] = replace(run, load=run.load - quantity)
 
     def thin(self) -> Iterator[Run]:
-        """Yield the runs that are lighter than their recipe asks for."""
+        """Yield the runs that loads were put into and that are too light for them."""
         for run in self.runs.values():
-            if run.joinable and run.load < self.recipes[run.recipe].min_load:
+            if run.fixed < run.load < self.recipes[run.recipe].min_load:
                 yield run
 
     def fix(self, stays: Sequence[Stay]) -> None:
@@ -219,7 +224,7 @@ class BatchLane:
                 load = sum(s.quantity for s in loads)
                 joinable = all(s.joinable for s in loads)
                 self.runs[start] = Run(
-                    start, end, recipe, load, fixed=True, joinable=joinable
+                    start, end, recipe, load, fixed=load, joinable=joinable
                 )
 
 

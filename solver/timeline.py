@@ -155,7 +155,7 @@ class Timeline:
         if isinstance(lane, BatchLane):
             assert alt.recipe is not None
             own = lane.room(length, alt.recipe, alt.quantity, thin=thin)
-            return own, lane.joins(length, alt.recipe, alt.quantity)
+            return own, lane.joins(length, alt.recipe, alt.quantity, thin=thin)
         return lane.room(length, alt.quantity), 0
 
     def placement(

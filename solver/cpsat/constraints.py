@@ -163,11 +163,16 @@ def runs_in_place_have_room(
         run = lane.runs[start]
         loads = joining[resource, start]
         joined = _quantity(loads)
-        room = lane.recipes[run.recipe].capacity - run.load
-        if sum(m.alternative.quantity for m in loads) > room:
-            model.add(joined <= room)
-        if (resource, start) in thin and not run.fixed:
-            model.add(joined >= lane.recipes[run.recipe].min_load - run.load)
+        recipe = lane.recipes[run.recipe]
+        if sum(m.alternative.quantity for m in loads) > recipe.capacity - run.load:
+            model.add(joined <= recipe.capacity - run.load)
+        lacking = recipe.min_load - run.load
+        if (resource, start) in thin:
+            model.add(joined >= lacking)
+        else:  # heavy enough, or a booking alone, which may stay so
+            for mode in loads:
+                if mode.alternative.quantity < lacking:
+                    model.add(joined >= lacking).only_enforce_if(mode.chosen)
 
 
 def occurrences_have_room(model: CpModel, jobs: Sequence[JobVars], state: Timeline) -> None:

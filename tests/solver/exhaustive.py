@@ -72,7 +72,9 @@ def optimum(problem: Problem) -> int | None:
         model.add(use <= max(0, room.get(name, 1) - taken))
     model.maximize(sum(worth * literal for literal, worth, _ in chosen))
     optional = replace(
-        problem, jobs=tuple(replace(j, mandatory=False) for j in problem.jobs)
+        problem,
+        jobs=tuple(replace(j, mandatory=False) for j in problem.jobs),
+        recipes=tuple(replace(r, min_load=0) for r in problem.recipes),
     )
     while True:
         solver = cp_model.CpSolver()
@@ -88,7 +90,12 @@ def optimum(problem: Problem) -> int | None:
             known = {j.id: j for j in problem.jobs}
             touching = [c for c in chosen if resource.id in _resources(known, c[2])]
             here = [c for c in taken if c in touching]
-            if any(broken_rules(optional, [p for _, _, way in here for p in way])):
+            asking = tuple(
+                r if r is resource else replace(r, changeovers=())
+                for r in problem.resources
+            )
+            only_here = replace(optional, resources=asking)
+            if any(broken_rules(only_here, [p for _, _, way in here for p in way])):
                 others = [c[0] for c in touching if c not in here]
                 model.add_bool_or([c[0].negated() for c in here] + others)
 

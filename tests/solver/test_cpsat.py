@@ -126,6 +126,23 @@ def test_a_load_joins_a_booking_that_lets_it() -> None:
     assert best(joinable=False) == 0
 
 
+def test_loads_that_join_a_light_booking_make_the_run_heavy_enough() -> None:
+    # One unit is booked, three must be there as soon as one is placed beside it.
+    furnace = make_resource("furnace", kind=Kind.BATCH)
+    recipes = [Recipe("oxide", "furnace", 4, min_load=3)]
+    stays = [Stay("furnace", 30, 80, recipe="oxide", joinable=True)]
+    oxide = make_step(make_alternative("furnace", 50, recipe="oxide"))
+
+    def best(*names: str) -> int:
+        jobs = [make_job(name, oxide) for name in names]
+        return solve_whole(
+            make_problem(*jobs, resources=[furnace], recipes=recipes, stays=stays)
+        )
+
+    assert best("a") == 0
+    assert best("a", "b") == 20
+
+
 def test_a_pool_is_filled_to_the_brim_beside_what_is_booked() -> None:
     pool = make_resource("pool", kind=Kind.POOLED, capacity=5)
     step = make_step(make_alternative("pool", 60, quantity=2))

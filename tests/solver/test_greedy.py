@@ -134,6 +134,28 @@ def test_a_run_too_light_is_dissolved_and_one_heavy_enough_stays() -> None:
     assert {p.job for p in plan} == {"a", "b"}
 
 
+def test_a_booking_alone_in_a_light_run_stays_and_is_joined_by_enough_or_not_at_all() -> (
+    None
+):
+    # The booking is one unit of three that a run with placed loads must hold.
+    furnace = make_resource("furnace", kind=Kind.BATCH, opens=[(0, 50)])
+    stays = [Stay("furnace", 0, 50, recipe="oxide", joinable=True)]
+    oxide = make_step(make_alternative("furnace", 50, recipe="oxide"))
+
+    def placed(*names: str) -> set[str]:
+        problem = make_problem(
+            *(make_job(name, oxide) for name in names),
+            resources=[furnace],
+            recipes=[Recipe("oxide", "furnace", 4, min_load=3)],
+            stays=stays,
+        )
+        return {p.job for p in list_schedule(problem, first_come_first_served)}
+
+    assert placed() == set()
+    assert placed("a") == set()
+    assert placed("a", "b") == {"a", "b"}
+
+
 def test_mandatory_jobs_stay_where_they_are_and_are_served_before_all_others() -> None:
     held = make_job(
         "m", submitted=9, mandatory=True, previous=[Placement("m", 0, 0, 5, 15)]

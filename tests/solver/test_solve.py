@@ -1,6 +1,7 @@
 """The one door."""
 
 from dataclasses import replace
+from random import Random
 
 import pytest
 
@@ -12,7 +13,9 @@ from solver.options import Options, Progress
 from solver.problem import Placement, Stay
 from solver.solve import solve
 from solver.value import value_of
+from tests.solver.exhaustive import optimum
 from tests.solver.factories import make_job, make_problem, make_resource
+from tests.solver.random_park import random_problem
 from tests.solver.test_improve import crowded
 
 
@@ -40,6 +43,20 @@ def test_a_plan_is_sound_and_worth_at_least_what_every_rule_makes() -> None:
     assert (plan.seed, plan.waves) == (1, 2)
     for rule in RULES.values():
         assert plan.value >= value_of(problem, list_schedule(problem, rule))
+
+
+# The exhaustive search takes long for 7 and 8.
+@pytest.mark.parametrize("seed", [*range(7), *range(9, 40)])
+def test_a_small_problem_is_solved_to_the_optimum_whatever_rules_bind(seed: int) -> None:
+    problem = random_problem(Random(seed), jobs=5, horizon=12, steps=2)
+
+    plan = solve(problem, replace(BRIEF, waves=1, bound=True))
+
+    assert not list(broken_rules(problem, plan.placements))
+    best = optimum(problem)
+    assert plan.value == best
+    assert plan.bound is not None
+    assert plan.bound >= plan.value
 
 
 def test_seconds_choose_a_number_of_waves_that_gives_the_same_plan_again() -> None:
