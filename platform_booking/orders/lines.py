@@ -134,7 +134,7 @@ class OrderDetail:
     def amendable(self) -> bool:
         """Whether what it asks for may still be changed by the asker."""
         ended = self.state in {OrderState.WITHDRAWN, OrderState.EXPIRED}
-        return self.own and self.unbooked and not ended
+        return self.own and bool(self.asked) and self.unbooked and not ended
 
     @property
     def withdrawable(self) -> bool:

@@ -39,9 +39,10 @@ from platform_booking.orders.lines import (
     ToolLine,
 )
 from platform_booking.orders.models import Order, Step, StepBooking, StepLag
-from platform_booking.orders.states import OrderState, StepState, order_state
+from platform_booking.orders.states import STORED, OrderState, StepState, order_state
 
 _SHOWN = (*ACTIVE, BookingState.COMPLETED, BookingState.ABORTED)
+_STORED_ALONE = STORED - {OrderState.SUBMITTED}
 _SETTLED = (StepState.DONE, StepState.SKIPPED)
 
 
@@ -54,10 +55,13 @@ def orders(
     offset: int = 0,
 ) -> tuple[list[OrderLine], int]:
     """Return a page of the orders that the asker may see, newest first, and how many."""
-    shown, course = _shown_state()
-    chosen = sa.select(Order.id).outerjoin(course, course.c.order_id == Order.id)
-    if state is not None:
-        chosen = chosen.where(shown == state.value)
+    chosen = sa.select(Order.id)
+    if state in _STORED_ALONE:
+        chosen = chosen.where(Order.state == state)
+    elif state is not None:  # the steps tell; nothing else needs to read them all
+        shown, course = _shown_state()
+        chosen = chosen.outerjoin(course, course.c.order_id == Order.id)
+        chosen = chosen.where(shown == state.value, Order.state == OrderState.SUBMITTED)
     if platform is not None:
         place = sa.select(Platform.id).where(Platform.code == platform).scalar_subquery()
         chosen = chosen.where(place == sa.any_(Order.platform_ids))
@@ -127,7 +131,7 @@ def _line(row: Any, steps: Sequence[Any], starts: Mapping[int, datetime]) -> Ord
 
 
 def _shown_state() -> tuple[sa.ColumnElement[str], sa.Subquery]:
-    """Return `states.order_state` as SQL, and the steps' course that it reads."""
+    """Return `states.order_state` of an order in force as SQL, and what it reads."""
 
     def some(*states: StepState) -> sa.ColumnElement[bool]:
         return sa.func.bool_or(Step.state.in_(states))
@@ -149,7 +153,6 @@ def _shown_state() -> tuple[sa.ColumnElement[str], sa.Subquery]:
         .subquery("course")
     )
     shown = sa.case(
-        (Order.state != OrderState.SUBMITTED, sa.cast(Order.state, sa.Text)),
         (course.c.failed, OrderState.FAILED.value),
         (course.c.done, OrderState.DONE.value),
         (course.c.running, OrderState.RUNNING.value),

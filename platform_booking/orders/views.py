@@ -19,7 +19,13 @@ from flask_babel import gettext as _
 
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import IllegalMove, PreconditionFailed, RulesBroken, Violation
+from platform_booking.errors import (
+    Forbidden,
+    IllegalMove,
+    PreconditionFailed,
+    RulesBroken,
+    Violation,
+)
 from platform_booking.orders import forms, queries, services
 from platform_booking.orders.asking import as_data
 from platform_booking.orders.choices import Choices, read_choices
@@ -64,7 +70,7 @@ def index() -> ResponseReturnValue:
 def new() -> ResponseReturnValue:
     """Hand in an order."""
     if current_actor().organisation_id is None:
-        return _form(typed={}, rows=1, choices=_choices()), 403
+        raise Forbidden
     if request.method == "GET":
         typed = forms.blank(now=utcnow(), zone=_zone(), token=str(uuid4()))
         typed["route"] = request.args.get("route", "")[:80]  # a link may choose

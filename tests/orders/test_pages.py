@@ -1,6 +1,7 @@
 """Pages of orders: the list, the form that keeps what was typed, one order's course."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from html import unescape
 from uuid import uuid4
@@ -18,6 +19,7 @@ from tests.factories import (
     make_booking,
     make_member,
     make_operator,
+    make_order,
     make_organisation,
     make_park_admin,
     make_platform,
@@ -288,6 +290,26 @@ def test_just_the_same_again_within_minutes_is_the_order_that_is_there(
     time_machine.shift(11 * 60)
     assert park.page.submit("/orders/new", typed()).location != first.location
     assert len(orders()) == 3
+
+
+def test_of_many_clicks_at_once_one_makes_the_order(park, app) -> None:
+    sent = typed()
+    visitors = [Visitor(app).enter(park.engineer) for _ in range(6)]
+    with ThreadPoolExecutor(len(visitors)) as pool:
+        answers = list(pool.map(lambda v: v.submit("/orders/new", sent), visitors))
+    assert [a.status_code for a in answers] == [302] * len(visitors)
+    assert {a.location for a in answers} == {f"/orders/{o.public_id}" for o in orders()}
+    assert len(orders()) == 1
+
+
+def test_an_order_that_does_not_say_what_was_asked_for_is_shown_all_the_same(
+    park, app
+) -> None:
+    with writing() as session:
+        order = make_order(session, resource=park.etcher, member=park.engineer)
+    path = f"/orders/{order.public_id}"
+    assert f'href="{path}/amend"' not in shown(park.page.get(path))
+    assert park.page.get(f"{path}/amend").location == path
 
 
 def test_a_refused_form_can_be_mended_and_handed_in(park) -> None:
