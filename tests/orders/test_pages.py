@@ -408,7 +408,7 @@ def test_what_a_draft_proposes_is_shown_as_a_proposal(park, app) -> None:
     order = submit(app, park.engineer, asked(step("ETCH.DRIE"))).order
     run_night(app)
     page = words(park.page.get(f"/orders/{order.public_id}?lang=en"))
-    assert "proposed, not approved yet" in page
+    assert "its platforms have not approved it yet" in page
     assert "2027-03-08 08:00 –" in page
 
 
