@@ -230,7 +230,10 @@ def _row(
             ),
         )
         .outerjoin(
-            Recipe, sa.and_(where(named_by.recipe), Recipe.resource_id == resource.id)
+            Recipe,
+            sa.and_(
+                where(named_by.recipe), Recipe.resource_id == resource.id, Recipe.active
+            ),
         )
         .outerjoin(
             Occurrence,

@@ -216,7 +216,9 @@ class Resource(PublicId, Model):
     platform: Mapped[Platform] = relationship()
     calendar: Mapped[Calendar] = relationship()
     capabilities: Mapped[list[Capability]] = relationship(secondary="resource_capability")
-    recipes: Mapped[list["Recipe"]] = relationship(back_populates="resource")
+    recipes: Mapped[list["Recipe"]] = relationship(  # in service
+        primaryjoin="and_(Recipe.resource_id == Resource.id, Recipe.active)", viewonly=True
+    )
 
 
 class ResourceCapability(Model):
@@ -262,7 +264,7 @@ class Recipe(PublicId, Model):
     family: Mapped[str | None]
     active: Mapped[bool] = mapped_column(default=True)  # False: no new run is begun with it
 
-    resource: Mapped[Resource] = relationship(back_populates="recipes")
+    resource: Mapped[Resource] = relationship()
 
 
 class Occurrence(PublicId, Model):

@@ -22,6 +22,7 @@ class Taken:
     starts_at: datetime
     ends_at: datetime
     quantity: int
+    occurrence_id: int | None = None  # row id of the dated run that it is part of
 
 
 @dataclass(frozen=True, slots=True)

@@ -213,11 +213,7 @@ def occurrences(
     limit: int | None = None,
     offset: int = 0,
 ) -> tuple[list[OccurrenceLine], int]:
-    """Return the runs that have not ended, the soonest first, and how many there are.
-
-    Two runs of one resource at the very same time are told apart by nobody here: each
-    shows what is taken of both.
-    """
+    """Return the runs that have not ended, the soonest first, and how many there are."""
     chosen = (
         sa.select(Occurrence, Resource)
         .join(Resource, Resource.id == Occurrence.resource_id)
@@ -231,16 +227,16 @@ def occurrences(
     ).all()
     if not rows:
         return [], total
-    taken: dict[tuple[int, datetime, datetime], int] = defaultdict(int)
+    taken: dict[int | None, int] = defaultdict(int)
     found = busy(
         session,
         {row[1].id for row in rows},
         min(row[0].starts_at for row in rows),
         max(row[0].ends_at for row in rows),
     )
-    for which, stays in found.items():
+    for stays in found.values():
         for stay in stays:
-            taken[which, stay.starts_at, stay.ends_at] += stay.quantity
+            taken[stay.occurrence_id] += stay.quantity
     return [
         OccurrenceLine(
             public_id=run.public_id,
@@ -254,7 +250,7 @@ def occurrences(
             ends_at=run.ends_at,
             closes_at=run.closes_at,
             capacity=run.capacity,
-            taken=taken[of.id, run.starts_at, run.ends_at],
+            taken=taken[run.id],
             phases=run.phases,
         )
         for run, of in rows

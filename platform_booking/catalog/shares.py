@@ -141,14 +141,14 @@ def busy(
     """Return everybody's stays on resources that touch `[from_at, to_at)`, by row id."""
     rows = session.execute(
         sa.text(
-            "SELECT resource_id, starts_at, ends_at, quantity"
+            "SELECT resource_id, starts_at, ends_at, quantity, occurrence_id"
             " FROM busy(CAST(:ids AS int[]), :from_at, :to_at)"
         ),
         {"ids": sorted(ids), "from_at": from_at, "to_at": to_at},
     )
     found: dict[int, list[Taken]] = defaultdict(list)
-    for which, start, end, quantity in rows:
-        found[which].append(Taken(start, end, quantity))
+    for which, *stay in rows:
+        found[which].append(Taken(*stay))
     return found
 
 
@@ -190,7 +190,7 @@ def _runs(
                 sum(
                     stay.quantity
                     for stay in taken.get(run.resource_id, ())
-                    if (stay.starts_at, stay.ends_at) == (run.starts_at, run.ends_at)
+                    if stay.occurrence_id == run.id
                 ),
             )
         )

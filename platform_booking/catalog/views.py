@@ -221,10 +221,14 @@ def _next_free(outlook: Outlook, now: datetime) -> str:
 def _links(of: Resource) -> list[tuple[str, str]]:
     """Return where the member may ask for it, as far as there are such pages."""
     policy, actor = current_app.extensions["policy"], current_actor()
-    wanted = (("bookings.new", _("Book a time")), ("orders.new", _("Hand in an order")))
+    able = min((c.code for c in of.capabilities), default=None)
+    wanted = (
+        ("bookings.new", _("Book a time"), {"resource": of.code}),
+        ("orders.new", _("Hand in an order"), {"resource": of.code, "capability": able}),
+    )
     return [
-        (url_for(endpoint, resource=of.public_id), label)
-        for endpoint, label in wanted
+        (url_for(endpoint, **named), label)
+        for endpoint, label, named in wanted
         if of.active
         and endpoint in current_app.view_functions
         and (policy[endpoint].roles or set()) & actor.roles

@@ -152,6 +152,17 @@ def test_a_conflict_under_a_key_leaves_nothing_and_may_be_tried_again(world) -> 
     assert world.call("POST", "/bookings", json=ask, headers=key).status_code == 201
 
 
+def test_no_new_run_is_begun_with_a_recipe_out_of_service(world) -> None:
+    with writing() as session:
+        oven = make_resource(session, kind="batch")
+        recipe = make_recipe(session, oven, active=False)
+    answer = world.call(
+        "POST", "/bookings", json=slot(oven, quantity=2, recipe_id=str(recipe.public_id))
+    )
+    assert answer.status_code == 422
+    assert [v["where"] for v in answer.json["violations"]] == ["recipe_id"]
+
+
 def test_a_load_joins_a_batch_with_its_recipe_and_an_event_takes_its_run(world) -> None:
     with writing() as session:
         oven = make_resource(session, kind="batch")
