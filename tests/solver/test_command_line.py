@@ -111,6 +111,57 @@ def test_a_damaged_plan_is_told_with_its_place(
     assert "Traceback" not in judged.stderr
 
 
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (b'{"format": "problem/1", "horizon": 9,', "not JSON at line 1, column"),
+        (b"", "not JSON at line 1, column 1"),
+        (b'{"format": "problem/2"}', 'format: must be "problem/1", it is "problem/2"'),
+        (b'{"format": "plan/1", "placements": [], "value": 0}', 'it is "plan/1"'),
+        (b'{"format": "problem/1", "horizon": NaN}', "NaN is not a number of JSON"),
+        (b'{"format": "problem/1", "horizon": 1e999}', "horizon: must be a whole number"),
+        (b"[1, 2]", "must be an object, it is an array"),
+        (b'{"format": "problem/1", "horizon": 9, "calendar_end": 9, "resources": {},'
+         b' "jobs": []}', "resources: must be an array, it is an object"),
+    ],
+)  # fmt: skip
+def test_a_damaged_problem_is_told_with_its_place(
+    files: tuple[Path, Path], damage: bytes, says: str
+) -> None:
+    problem, plan = files
+    problem.write_bytes(damage)
+
+    for done in (run("solve", problem, "-o", plan), run("check", problem, plan)):
+        assert done.returncode == 2
+        assert says in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not plan.exists()
+
+
+def test_files_that_are_not_there_are_told(tmp_path: Path) -> None:
+    done = run("check", tmp_path / "no problem.json", tmp_path / "no plan.json")
+
+    assert done.returncode == 2
+    assert "no problem.json: cannot be read: No such file or directory" in done.stderr
+
+
+def test_a_plan_of_another_problem_is_not_sound(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 0)
+    other = make_problem(
+        make_job("job-1", make_step(), make_step()), make_job("other", make_step())
+    )
+    write_problem(other, problem)
+
+    judged = run("check", problem, plan)
+
+    assert judged.returncode == 1
+    said = judged.stdout.splitlines()
+    assert any("job-2" in line for line in said), said
+    assert any("job-1" in line and "missing steps" in line for line in said), said
+    assert "Traceback" not in judged.stderr
+
+
 def test_every_cut_of_a_plan_is_told_without_a_traceback(files: tuple[Path, Path]) -> None:
     problem, plan = files
     run("solve", problem, "-o", plan, "--waves", 0)
