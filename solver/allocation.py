@@ -12,6 +12,7 @@ class Cause(StrEnum):
     NO_ALTERNATIVE = "no_alternative"  # a step has no resource that could ever serve it
     NO_START = "no_start"  # a step alone finds no start: hours, outages, window, deadline
     ROUTE_TOO_LONG = "route_too_long"  # each step fits alone, the whole route does not
+    TOO_LIGHT = "too_light"  # there is room, but not enough company for a batch run
     FULL = "full"  # it would fit an empty park; what is placed or booked is in the way
 
 
@@ -22,6 +23,7 @@ class Relaxation(StrEnum):
     EARLIER_RELEASE = "earlier_release"
     WIDER_WINDOWS = "wider_windows"
     OTHER_RESOURCE = "other_resource"
+    LARGER_QUANTITY = "larger_quantity"
     SMALLER_QUANTITY = "smaller_quantity"
 
 

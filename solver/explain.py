@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from solver.allocation import Blocked, Cause, Reason, Relaxation, WayOut
 from solver.greedy import by_job, insert
+from solver.lanes import BatchLane
 from solver.problem import (
     Alternative,
     Interval,
@@ -69,8 +70,8 @@ class _Park:
         self.bare = Timeline(replace(problem, stays=()))
         self.full = Timeline(problem)
         self.twins = interchangeable(problem)
-        recipes = problem.recipe_by_id()
-        self.families = {name: recipe.family for name, recipe in recipes.items()}
+        self.recipes = problem.recipe_by_id()
+        self.families = {name: r.family for name, r in self.recipes.items()}
         self.held: dict[str, list[_Held]] = defaultdict(list)
         for stay in problem.stays:
             family = stay.family if stay.recipe is None else self.families[stay.recipe]
@@ -109,7 +110,22 @@ class _Park:
         for k in range(len(job.steps)):
             if not _has_start(self.full, job, k):
                 return Cause.FULL, k
-        return Cause.FULL, None
+        light = self._light_step(job)
+        return (Cause.FULL, None) if light is None else (Cause.TOO_LIGHT, light)
+
+    def _light_step(self, job: Job) -> int | None:
+        """Return the step whose run is too light, if the job fits beside the plan else."""
+        for p in insert(self.full, job, thin=True) or ():
+            alternative = job.steps[p.step].alternatives[p.alternative]
+            if alternative.recipe is None:
+                continue
+            lane = self.full.lanes[alternative.resource]
+            assert isinstance(lane, BatchLane)
+            run = lane.runs.get(p.start)
+            load = alternative.quantity + (run.load if run else 0)
+            if load < self.recipes[alternative.recipe].min_load:
+                return p.step
+        return None
 
     def _could_ever(self, alternative: Alternative) -> bool:
         """Tell whether the resource has hours at all and takes such a quantity."""
@@ -121,15 +137,14 @@ class _Park:
             )
         most = resource.capacity
         if resource.kind is Kind.BATCH:
-            recipes = self.problem.recipe_by_id()
-            most = recipes[alternative.recipe or ""].capacity
+            most = self.recipes[alternative.recipe or ""].capacity
         elif resource.kind is Kind.UNARY:
             most = alternative.quantity
         return bool(resource.open) and alternative.quantity <= most
 
     def _blocked(self, job: Job, k: int, cause: Cause) -> Iterator[Blocked]:
         """Yield the stretches in a step's way, by resource and in order of time."""
-        if cause in (Cause.NO_ALTERNATIVE, Cause.ROUTE_TOO_LONG):
+        if cause in (Cause.NO_ALTERNATIVE, Cause.ROUTE_TOO_LONG, Cause.TOO_LIGHT):
             return
         for alternative in job.steps[k].alternatives:
             resource = self.bare.resources[alternative.resource]
@@ -240,14 +255,14 @@ class _WaysOut:
         """Return the ways out, cheapest first.
 
         Another resource costs the asker nothing; then come waiting, coming earlier and
-        wider windows, the fewest slots first; less quantity comes last.
+        wider windows, the fewest slots first; then a fuller run, and less quantity last.
         """
         by_time = [*self._later(), *self._earlier()]
         by_time.sort(key=lambda way: way.amount)
         least = by_time[0].amount if by_time else self.park.problem.calendar_end
         # Wider windows ask for more than a date alone: only if fewer slots will do.
         by_time[:0] = [way for way in self._wider() if way.amount < least]
-        return (*self._elsewhere(), *by_time, *self._smaller())
+        return (*self._elsewhere(), *by_time, *self._larger(), *self._smaller())
 
     def _later(self) -> Iterator[WayOut]:
         """Wait for as long as it takes, then ask for no longer than that."""
@@ -272,6 +287,22 @@ class _WaysOut:
         stretches += [window for step in job.steps for window in step.windows]
         most = max(max(lo - problem.earliest, end - hi) for lo, hi in stretches)
         yield from self._least(Relaxation.WIDER_WINDOWS, most)
+
+    def _larger(self) -> Iterator[WayOut]:
+        """Fill a run that nobody else makes heavy enough, no fuller than it must be."""
+        for k, step in enumerate(self.job.steps):
+            least = {
+                self.park.recipes[a.recipe].min_load
+                for a in step.alternatives
+                if a.recipe is not None
+            }
+            ways = (
+                way
+                for amount in sorted(least)
+                if amount > max(a.quantity for a in step.alternatives)
+                for way in self._tried(Relaxation.LARGER_QUANTITY, amount, step=k)
+            )
+            yield from _one(ways)
 
     def _smaller(self) -> Iterator[WayOut]:
         """Find the most that a step could have, by halving what is in question."""

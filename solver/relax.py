@@ -65,6 +65,8 @@ def relaxed(
         window of the job does, and release, due date and deadline give way with them.
     SMALLER_QUANTITY
         No alternative of the step takes more than `amount`.
+    LARGER_QUANTITY
+        No batch run serves the step with less than `amount`: whoever asks fills it up.
     OTHER_RESOURCE
         `instead` joins the alternatives of the step, as the last one.
     """
@@ -94,6 +96,12 @@ def relaxed(
             replace(a, quantity=min(a.quantity, amount)) for a in changed.alternatives
         )
         changed = replace(changed, alternatives=smaller)
+    elif relaxation is Relaxation.LARGER_QUANTITY:
+        larger = tuple(
+            replace(a, quantity=max(a.quantity, amount)) if a.recipe is not None else a
+            for a in changed.alternatives
+        )
+        changed = replace(changed, alternatives=larger)
     elif instead is not None:
         changed = replace(changed, alternatives=(*changed.alternatives, instead))
     return replace(job, steps=(*job.steps[:step], changed, *job.steps[step + 1 :]))

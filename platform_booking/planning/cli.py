@@ -31,6 +31,7 @@ _AFTERWARDS = {
 }
 _WHY = {
     "full": "find no room beside what is placed or booked",
+    "too_light": "find too little company for a furnace run",
     "no_start": "fit nowhere within their windows, opening hours and deadline",
     "route_too_long": "are routes that do not fit before their deadline as a whole",
     "no_alternative": "have a step that no resource in service can do",

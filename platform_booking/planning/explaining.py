@@ -3,7 +3,7 @@
 from typing import Any
 
 from platform_booking.planning.snapshot import Snapshot
-from solver.allocation import Reason, WayOut
+from solver.allocation import Reason, Relaxation, WayOut
 
 
 def detail(reason: Reason, snapshot: Snapshot) -> dict[str, Any]:
@@ -26,14 +26,18 @@ def detail(reason: Reason, snapshot: Snapshot) -> dict[str, Any]:
 def ways_out(reason: Reason, snapshot: Snapshot) -> list[dict[str, Any]]:
     """Return what would bring an order in, cheapest first, ready for JSON.
 
-    `minutes` says by how much a date must give way, `quantity` what would fit.
+    `minutes` says by how much a date must give way, `quantity` what would fit or fill
+    a run.
     """
     return [_way_out(reason.job, way, snapshot) for way in reason.ways_out]
 
 
 def _way_out(job: str, way: WayOut, snapshot: Snapshot) -> dict[str, Any]:
     grid = snapshot.park.grid
-    quantity = way.relaxation.value == "smaller_quantity"
+    quantity = way.relaxation in (
+        Relaxation.SMALLER_QUANTITY,
+        Relaxation.LARGER_QUANTITY,
+    )
     return {
         "relaxation": way.relaxation.value,
         "step": _position(job, way.step, snapshot),

@@ -28,6 +28,11 @@ def cause(line: LeftOutLine) -> str:
             "Each step fits alone, but not the whole route before the deadline and within"
             " the planning horizon."
         ),
+        "too_light": _(
+            "There is room, but too few others want the same furnace run as %(step)s: it"
+            " would be lighter than its recipe's least load.",
+            step=step,
+        ),
         "full": _("What is placed or booked already leaves no room for it."),
         CONTRADICTORY: _(
             "What it asks for contradicts itself, so it could not be planned. Please amend"
@@ -125,6 +130,11 @@ def _way_out(line: LeftOutLine, way: Any) -> str:
         ),
         "other_resource": _(
             "On %(resource)s, %(step)s lets it run from %(start)s to %(end)s.", **facts
+        ),
+        "larger_quantity": _(
+            "With a load of %(quantity)s for %(step)s, the least of its recipe, it runs"
+            " from %(start)s to %(end)s.",
+            **facts,
         ),
         "smaller_quantity": _(
             "With a quantity of %(quantity)s for %(step)s it runs from %(start)s to"

@@ -199,6 +199,7 @@ CAUSES = [
     ("no_alternative", "No resource in service can do"),
     ("no_start", "fits nowhere within its windows"),
     ("route_too_long", "not the whole route before the deadline"),
+    ("too_light", "too few others want the same furnace run as"),
     ("contradictory", "contradicts itself"),
     ("not_approved", "has not approved the plan"),
 ]
