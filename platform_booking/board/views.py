@@ -61,6 +61,7 @@ def index() -> ResponseReturnValue:
             "now": _minutes(now),
             "from": _minutes(asked.from_at),
             "zoom": zoom,
+            "firm": current_actor().organisation_id is not None,
             "zooms": [(k, int(v.total_seconds() // 60)) for k, v in rules.ZOOMS.items()],
             "platforms": [(code, name) for code, name in names.items()],
             "rows": [_row(line) for line in every],

@@ -175,6 +175,8 @@ class Board {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
       this.view.from = Math.round(this.view.from);
+      this.#drawn = null; // labels are set where they can be read now
+      this.#later();
       this.#tools.show(this.view, this.zone);
       write(this.view, false);
     }, 150);
@@ -221,7 +223,7 @@ class Board {
       this.#space.style.height = `${this.rows.height}px`;
       this.#body.setAttribute("aria-rowcount", String(this.rows.list.length));
     }
-    const frame = { ...this.#drawn, draft };
+    const frame = { ...this.#drawn, draft, beside: span * BESIDE * scale };
     const tiles = this.store.need(frame.from, frame.to, span);
     this.#root.style.setProperty("--pan", `${((this.#drawn.from - from) * scale).toFixed(1)}px`);
     const held = this.#space.contains(document.activeElement);

@@ -1,5 +1,5 @@
 // What is drawn on one row: bars, steps of a pool, and heaps where bars would be too thin to tell apart.
-import { amount, say, words } from "./words.js";
+import { amount, say, settings, words } from "./words.js";
 
 const THIN = 6; // px: narrower bars close together become one heap
 const GAP = 3; // px
@@ -126,7 +126,7 @@ function steps(row, held, { from, to, scale }) {
     } else found.push({ start, end, used, seen, rough: false });
   }
   return found.filter(({ used }) => used > 0).map((step) => ({
-    ...step, key: `l${step.start}`, kind: "level", look: `is-level${step.seen ? " is-ours" : ""}${step.used >= row.capacity ? " is-full" : ""}`,
+    ...step, key: `l${step.start}`, kind: "level", look: `is-level${step.seen ? (settings.firm ? " is-ours" : " is-seen") : ""}${step.used >= row.capacity ? " is-full" : ""}`,
     get bookings() { return held.bookings.filter((booking) => booking.start < step.end && booking.end > step.start); },
     short: `${step.rough ? "≤" : ""}${step.used}`, text: `${step.rough ? "≤" : ""}${step.used}/${row.capacity}`,
     name: () => [say(step.rough ? words.level_most : words.level, { used: step.used, capacity: row.capacity })],

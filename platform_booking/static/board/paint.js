@@ -3,7 +3,7 @@
 import { hatched, itemsOf, outline } from "./items.js";
 import { laneHeight } from "./rows.js";
 import { together } from "./store.js";
-import { say, words } from "./words.js";
+import { say, settings, words } from "./words.js";
 
 const SPARE = 3; // rows drawn beyond either edge
 const SVG = "http://www.w3.org/2000/svg";
@@ -139,7 +139,7 @@ export class Painter {
       const left = (start - from) * scale;
       const width = Math.max(3, (Math.min(item.end, to) - start) * scale - 1);
       bar.item = item;
-      bar.className = `bar ${item.look}${width > 240 ? " is-long" : ""}${item.beside ? " is-lower" : ""}`;
+      bar.className = `bar ${item.look}${width > 240 || left < this.frame.beside ? " is-long" : ""}${item.beside ? " is-lower" : ""}`;
       bar.style.transform = `translateX(${left.toFixed(1)}px)`;
       bar.style.width = `${width.toFixed(1)}px`;
       bar.style.setProperty("--x", `${left.toFixed(1)}px`);
@@ -180,7 +180,7 @@ export class Painter {
 // The most that can be read in so many pixels.
 function fitting(item, width) {
   if (width >= 44 + 6 * (item.short?.length ?? 0)) return item.text;
-  return item.short && width >= 10 + 7 * item.short.length ? item.short : "";
+  return item.short && width >= 18 + 7 * item.short.length ? item.short : "";
 }
 
 function makeRow() {
@@ -203,7 +203,7 @@ function makeRow() {
   picture.setAttribute("aria-hidden", "true");
   node.paths = ["closed", "used", "seen"].map((name) => {
     const path = document.createElementNS(SVG, "path");
-    path.setAttribute("class", name);
+    path.setAttribute("class", name === "seen" && !settings.firm ? "seen is-staffs" : name);
     picture.append(path);
     return path;
   });
