@@ -306,6 +306,19 @@ def test_a_click_opens_and_its_closing_returns_the_focus(opened: Open, park: Par
     assert "Busy" in page.evaluate("document.activeElement.getAttribute('aria-label')")
 
 
+@pytest.mark.parametrize("zoom", ["shift", "day", "week", "quarter"])
+def test_no_bar_is_drawn_longer_than_it_lasts(opened: Open, park: Park, zoom: str) -> None:
+    # The stay of 08:00 to 12:00 ends just before this view, which draws some time before it too.
+    page = opened(park.operator, f"from=2027-03-08T04:30Z&zoom={zoom}&draft=1")
+
+    drawn = page.evaluate(
+        "[...document.querySelectorAll('.board-row:not([hidden]) .bar')]"
+        ".map((bar) => [bar.ariaLabel, bar.getBoundingClientRect().width, parseFloat(bar.style.width)])"
+    )
+
+    assert [bar for bar in drawn if bar[1] > bar[2] + 0.5] == []
+
+
 def test_news_are_drawn_without_a_reload(opened: Open, park: Park) -> None:
     page = opened(park.me, f"{FROM}&zoom=week")
     with writing() as session:
@@ -436,6 +449,10 @@ FRAMES = """async (steps) => {
 }"""
 
 
+ROUGHEST = """() => Math.max(0, ...[...document.querySelectorAll('.bar.is-level')]
+  .filter((bar) => bar.item.rough).map((bar) => bar.offsetWidth))"""
+
+
 def test_ten_thousand_bookings_are_painted_soon_with_few_nodes(
     opened: Open, app: Flask
 ) -> None:
@@ -459,5 +476,7 @@ def test_ten_thousand_bookings_are_painted_soon_with_few_nodes(
                 f" {after} after scrolling, {step:.1f} ms a step, {size / 1024:.0f} KiB of feed"
             )
             assert max(nodes, after) < 3500
+            widest = page.evaluate(ROUGHEST)
+            assert widest < 45, "a step told by its most covers more than a glance"
             assert painted < 15_000
             assert step < 500

@@ -114,6 +114,7 @@ function heap(first, second) {
 function steps(row, held, { from, to, scale }) {
   const found = [];
   const levels = held.levels;
+  const narrow = (step) => (step.end - step.start) * scale < STEP;
   for (let n = 0; n < levels.length; n += 1) {
     const start = levels[n].at;
     const end = levels[n + 1]?.at ?? start;
@@ -121,12 +122,12 @@ function steps(row, held, { from, to, scale }) {
     const { used, seen } = levels[n];
     const last = found.at(-1);
     if (last && last.end === start && last.used === used && last.seen === seen && !last.rough) last.end = end;
-    else if (last && last.end === start && ((end - start) * scale < STEP || (last.end - last.start) * scale < STEP) && (used > 0 || last.used > 0)) {
+    else if (last && last.end === start && narrow(last) && narrow({ start, end }) && (used > 0 || last.used > 0)) {
       Object.assign(last, { end, rough: true, used: Math.max(last.used, used), seen: Math.max(last.seen, seen) });
     } else found.push({ start, end, used, seen, rough: false });
   }
   return found.filter(({ used }) => used > 0).map((step) => ({
-    ...step, key: `l${step.start}`, kind: "level", look: `is-level${step.seen ? (settings.firm ? " is-ours" : " is-seen") : ""}${step.used >= row.capacity ? " is-full" : ""}`,
+    ...step, key: `l${step.start}`, kind: "level", look: `is-level${step.seen ? (settings.firm ? " is-ours" : " is-seen") : ""}${step.used >= row.capacity && !step.rough ? " is-full" : ""}`,
     get bookings() { return held.bookings.filter((booking) => booking.start < step.end && booking.end > step.start); },
     short: `${step.rough ? "≤" : ""}${step.used}`, text: `${step.rough ? "≤" : ""}${step.used}/${row.capacity}`,
     name: () => [say(step.rough ? words.level_most : words.level, { used: step.used, capacity: row.capacity })],

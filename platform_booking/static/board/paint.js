@@ -6,6 +6,7 @@ import { together } from "./store.js";
 import { say, settings, words } from "./words.js";
 
 const SPARE = 3; // rows drawn beyond either edge
+const NUMBERS = 15; // px above the curve of a pool
 const SVG = "http://www.w3.org/2000/svg";
 const EMPTY = { closed: [], outages: [], occurrences: [], bookings: [], busy: [], runs: [], levels: [], drafts: [] };
 
@@ -117,8 +118,8 @@ export class Painter {
     if (hatch === undefined) this.#hatches.set(hatchKey, (hatch = hatched(held.closed, this.frame, row.height)));
     closed.setAttribute("d", hatch);
     const curve = row.kind === "pooled" && held.levels.length > 0;
-    used.setAttribute("d", curve ? outline(held.levels, "used", this.frame, row.capacity, height - 1) : "");
-    seen.setAttribute("d", curve ? outline(held.levels, "seen", this.frame, row.capacity, height - 1) : "");
+    used.setAttribute("d", curve ? outline(held.levels, "used", this.frame, row.capacity, height - NUMBERS - 1) : "");
+    seen.setAttribute("d", curve ? outline(held.levels, "seen", this.frame, row.capacity, height - NUMBERS - 1) : "");
     this.#paintBars(node, items, height);
   }
 
@@ -139,9 +140,11 @@ export class Painter {
       const left = (start - from) * scale;
       const width = Math.max(3, (Math.min(item.end, to) - start) * scale - 1);
       bar.item = item;
-      bar.className = `bar ${item.look}${width > 240 || left < this.frame.beside ? " is-long" : ""}${item.beside ? " is-lower" : ""}`;
+      const size = width < 20 ? " is-thin" : width > 240 || left < this.frame.beside ? " is-long" : "";
+      bar.className = `bar ${item.look}${size}${item.beside ? " is-lower" : ""}`;
       bar.style.transform = `translateX(${left.toFixed(1)}px)`;
       bar.style.width = `${width.toFixed(1)}px`;
+      bar.style.setProperty("--w", `${width.toFixed(1)}px`);
       bar.style.setProperty("--x", `${left.toFixed(1)}px`);
       if (item.fill !== undefined) bar.style.setProperty("--fill", String(Math.min(1, item.fill)));
       if (!item.beside) bar.style.setProperty("--lane", `${height}px`);
@@ -179,8 +182,9 @@ export class Painter {
 
 // The most that can be read in so many pixels.
 function fitting(item, width) {
-  if (width >= 44 + 6 * (item.short?.length ?? 0)) return item.text;
-  return item.short && width >= 18 + 7 * item.short.length ? item.short : "";
+  const room = width - (item.kind === "level" ? 8 : 18);
+  if (item.kind === "level" ? room >= 7 * item.text.length : room >= 26 + 6 * (item.short?.length ?? 0)) return item.text;
+  return item.short && room >= 7 * item.short.length ? item.short : "";
 }
 
 function makeRow() {
@@ -204,6 +208,7 @@ function makeRow() {
   node.paths = ["closed", "used", "seen"].map((name) => {
     const path = document.createElementNS(SVG, "path");
     path.setAttribute("class", name === "seen" && !settings.firm ? "seen is-staffs" : name);
+    if (name !== "closed") path.setAttribute("transform", `translate(0 ${NUMBERS})`);
     picture.append(path);
     return path;
   });
