@@ -32,6 +32,7 @@ def menu() -> list[dict[str, object]]:
         ("board.index", _("Board")),
         ("catalog.platforms", _("Platforms")),
         ("bookings.index", _("Bookings")),
+        ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),
         ("accounts.staff", _("Staff")),

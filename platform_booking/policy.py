@@ -49,6 +49,12 @@ POLICY: dict[str, Permission] = {
         )
         for endpoint in ("accounts.set_active", "accounts.renew_link", "accounts.appoint")
     },
+    "accounts.projects": allow(
+        *FIRM, action="project.manage", relation=Relation.OWN, writes=True
+    ),
+    "accounts.set_project_active": allow(
+        *FIRM, action="project.manage", relation=Relation.OWN, writes=True
+    ),
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),

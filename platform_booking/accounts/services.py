@@ -25,7 +25,6 @@ from platform_booking.accounts.models import (
     MemberRole,
     Organisation,
     OrganisationState,
-    Project,
     Role,
 )
 from platform_booking.db import transaction
@@ -416,8 +415,3 @@ def _record(session: Session, act: str, member: Member, **detail: object) -> Non
 
 def _unusable_address() -> Violation:
     return Violation("email", _("This address cannot be invited. Use another."), "email")
-
-
-def own_projects(session: Session) -> list[Project]:
-    """Return the projects that the asker may see, by code."""
-    return list(session.scalars(sa.select(Project).order_by(Project.code)))

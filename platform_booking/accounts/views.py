@@ -21,6 +21,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import ImmutableMultiDict
 
 from platform_booking.accounts import entrance, queries, services
+from platform_booking.accounts import projects as own
 from platform_booking.accounts.models import (
     ApiToken,
     Organisation,
@@ -251,6 +252,37 @@ def _people_page() -> str:
 
 def _back_to_people() -> ResponseReturnValue:
     return redirect(_people_page())
+
+
+@bp.route("/projects", methods=["GET", "POST"])
+def projects() -> ResponseReturnValue:
+    """Show a firm its projects; begin another."""
+    form = request.form
+    wrong: tuple[Violation, ...] = ()
+    if request.method == "POST":
+        try:
+            own.add(form.get("code", ""), form.get("name", ""), actor=current_actor())
+        except RulesBroken as fault:
+            wrong = fault.violations
+        else:
+            flash(_("The project can be chosen in orders and bookings now."), "success")
+            return redirect(url_for("accounts.projects"))
+    page = render_template(
+        "accounts/projects.html",
+        projects=own.own_projects(db.session()),
+        violations=wrong,
+        form=form,
+    )
+    return page, 422 if wrong else 200
+
+
+@bp.post("/projects/<uuid:project_id>/active")
+def set_project_active(project_id: UUID) -> ResponseReturnValue:
+    """Close a project to new orders, or open it again."""
+    own.set_active(
+        project_id, active=request.form.get("active") == "yes", actor=current_actor()
+    )
+    return redirect(url_for("accounts.projects"))
 
 
 @bp.route("/account", methods=["GET", "POST"])

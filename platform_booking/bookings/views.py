@@ -17,7 +17,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.services import own_projects
+from platform_booking.accounts.projects import own_projects
 from platform_booking.bookings import forms, offering, queries, services, week
 from platform_booking.bookings.queries import Wanted
 from platform_booking.catalog.models import Resource

@@ -106,6 +106,11 @@ RECIPES: dict[str, Recipe] = {
     "POST accounts.set_active": asked(form={"active": "yes"}, member_id="@colleague_a"),
     "POST accounts.renew_link": asked(member_id="@colleague_a"),
     "POST accounts.appoint": asked(form={"roles": "engineer"}, member_id="@colleague_a"),
+    "GET accounts.projects": asked("project"),
+    "POST accounts.projects": asked("project", form={"code": ""}),
+    "POST accounts.set_project_active": asked(
+        form={"active": "yes"}, project_id="@project_a"
+    ),
     "GET accounts.account": asked("token"),
     "POST accounts.account": asked(form={"act": "revoke", "token": "@token_a"}),
     # Orders.

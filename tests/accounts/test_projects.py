@@ -1,0 +1,74 @@
+"""A firm names its projects; nobody else's are touched."""
+
+import sqlalchemy as sa
+from flask import Flask
+
+from platform_booking.accounts.models import Member, Project
+from tests.factories import make_member, make_organisation, make_project, writing
+from tests.visitor import Visitor
+
+
+def engineer(app: Flask) -> tuple[Visitor, Member]:
+    app.test_client_class = Visitor
+    with writing() as session:
+        member = make_member(session)
+    client = app.test_client()
+    assert isinstance(client, Visitor)
+    return client.enter(member), member
+
+
+def projects_of(member: Member) -> dict[str, bool]:
+    with writing() as session:
+        rows = session.scalars(
+            sa.select(Project).filter_by(organisation_id=member.organisation_id)
+        ).all()
+        return {row.code: row.active for row in rows}
+
+
+def test_a_project_is_added_closed_and_opened_again(app: Flask) -> None:
+    visitor, member = engineer(app)
+    assert visitor.submit("/projects", {"code": "RF-12", "name": "射频"}).status_code == 302
+    assert projects_of(member) == {"RF-12": True}
+    assert "射频" in visitor.get("/projects").text
+    with writing() as session:
+        project = session.scalars(sa.select(Project)).one()
+    visitor.submit(f"/projects/{project.public_id}/active", {"active": "no"})
+    assert projects_of(member) == {"RF-12": False}
+    visitor.submit(f"/projects/{project.public_id}/active", {"active": "yes"})
+    assert projects_of(member) == {"RF-12": True}
+
+
+def test_a_code_is_taken_within_a_firm_only(app: Flask) -> None:
+    visitor, member = engineer(app)
+    with writing() as session:
+        make_project(session, make_organisation(session), code="RF-12")
+    assert visitor.submit("/projects", {"code": "RF-12", "name": "射频"}).status_code == 302
+    again = visitor.submit("/projects?lang=en", {"code": "RF-12", "name": "another"})
+    assert again.status_code == 422
+    assert "exists already" in again.text
+    assert 'value="another"' in again.text  # what was typed is kept
+    assert projects_of(member) == {"RF-12": True}
+
+
+def test_every_fault_of_a_project_is_told_at_once(app: Flask) -> None:
+    visitor, member = engineer(app)
+    empty = visitor.submit("/projects?lang=en", {"code": "", "name": " "})
+    assert empty.status_code == 422
+    assert "Enter a code" in empty.text
+    assert "Enter the project&#39;s name" in empty.text
+    for code in ("x" * 41, "a\x00b"):
+        assert visitor.submit("/projects", {"code": code, "name": "n"}).status_code == 422
+    assert projects_of(member) == {}
+
+
+def test_another_firms_project_answers_as_none(app: Flask) -> None:
+    visitor, _ = engineer(app)
+    with writing() as session:
+        theirs = make_project(session, make_organisation(session))
+    foreign = visitor.submit(f"/projects/{theirs.public_id}/active", {"active": "no"})
+    absent = visitor.submit(
+        "/projects/00000000-0000-4000-8000-000000000000/active", {"active": "no"}
+    )
+    assert foreign.status_code == absent.status_code == 404
+    with writing() as session:
+        assert session.get_one(Project, theirs.id).active
