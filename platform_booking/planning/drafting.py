@@ -19,12 +19,10 @@ from sqlalchemy.orm import Session
 from platform_booking import audit
 from platform_booking.catalog.models import Platform
 from platform_booking.clock import utcnow
-from platform_booking.notices.outbox import tell
+from platform_booking.notices.outbox import Line, tell_all
 from platform_booking.orders.models import Order, Step
-from platform_booking.orders.snapshot import Asked
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import explaining
-from platform_booking.planning.components import Use, components
 from platform_booking.planning.models import (
     CONTRADICTORY,
     OVERTAKEN,
@@ -35,18 +33,16 @@ from platform_booking.planning.models import (
     PlanProblem,
     PublicationPart,
 )
-from platform_booking.planning.snapshot import Held, Snapshot
+from platform_booking.planning.proposal import Proposal, numbered, proposed
+from platform_booking.planning.snapshot import Snapshot
 from platform_booking.planning.states import OPEN, Change, Overtaken, PlanState
 from solver.allocation import Allocation
 from solver.formats.json_format import problem_to_data
 from solver.greedy import by_job
-from solver.problem import Placement, Problem
+from solver.problem import Placement
 from solver.value import value_of
 
-NO_COMPONENT = -1  # of what stays where it is: there is nothing to publish
 _APPROVAL_HOURS = 10
-
-Chosen = Mapping[str, tuple[Placement, ...]]  # by id of the job
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +61,52 @@ class Outcome:
     seconds: float
 
 
-def keep(
-    session: Session,
-    plan_id: int,
-    snapshot: Snapshot,
-    allocation: Allocation,
-    yardstick: Sequence[Placement],
-    *,
-    now: datetime,
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan ready to be written: whatever can be done without the database is done."""
+
+    snapshot: Snapshot
+    allocation: Allocation
+    proposal: Proposal
+    fcfs_value: int
+    fcfs_placed: int
+    problem: bytes  # JSON of solver.formats, zlib
+    problem_hash: str
+
+
+def prepared(
+    snapshot: Snapshot, allocation: Allocation, yardstick: Sequence[Placement]
+) -> Draft:
+    """Make a plan ready, so that the transaction that keeps it is short."""
+    data = problem_to_data(snapshot.problem)
+    text = json.dumps(data, separators=(",", ":")).encode()
+    return Draft(
+        snapshot=snapshot,
+        allocation=allocation,
+        proposal=proposed(snapshot, by_job(allocation.placements)),
+        fcfs_value=value_of(snapshot.problem, yardstick),
+        fcfs_placed=len(by_job(yardstick)),
+        problem=zlib.compress(text),
+        problem_hash=hashlib.sha256(text).hexdigest(),
+    )
+
+
+def keep(session: Session, plan_id: int, draft: Draft, *, now: datetime) -> Outcome:
     """Write a draft within the caller's transaction, in place of every older one."""
     plan = session.get_one(Plan, plan_id)
-    overtaken = _overtaken(session, snapshot)
-    chosen = {
-        job: placements
-        for job, placements in by_job(allocation.placements).items()
-        if snapshot.asked[job].order_id not in overtaken
-    }
-    _figures(plan, snapshot, allocation, yardstick, placed=len(chosen))
+    overtaken = _overtaken(session, draft.snapshot)
+    rows = numbered(draft.proposal, without=overtaken)
+    placed = sorted({row["order_id"] for row in rows})
+    _figures(plan, draft, placed=len(placed))
     _supersede(session, plan, now=now)
-    rows = _rows(plan, snapshot, chosen)
-    session.add_all(rows)
+    if rows:
+        session.execute(
+            sa.insert(PlacementRow), [{**row, "plan_id": plan.id} for row in rows]
+        )
     parts: dict[int, set[int]] = defaultdict(set)
     for row in rows:
-        if row.change is not Change.KEPT:
-            parts[row.component].add(row.platform_id)
+        if row["change"] is not Change.KEPT:
+            parts[row["component"]].add(row["platform_id"])
     session.add_all(
         PublicationPart(plan_id=plan.id, component=number, platform_ids=sorted(needed))
         for number, needed in sorted(parts.items())
@@ -97,9 +114,11 @@ def keep(
     platforms = sorted(set().union(*parts.values()))
     session.add_all(Approval(plan_id=plan.id, platform_id=p) for p in platforms)
     plan.approve_until = now + _approval_time(session, platforms)
-    _place_steps(session, snapshot, chosen)
-    left_out = _leave_out(session, plan, snapshot, allocation, overtaken, now=now)
-    session.add(_problem_row(plan, snapshot.problem))
+    _place_steps(session, placed)
+    left_out = _leave_out(session, plan, draft, overtaken, now=now)
+    session.add(
+        PlanProblem(plan_id=plan.id, content=draft.problem, problem_hash=draft.problem_hash)
+    )
     audit.record(
         session,
         act="plan.draft",
@@ -120,22 +139,13 @@ def keep(
     )
 
 
-def _figures(
-    plan: Plan,
-    snapshot: Snapshot,
-    allocation: Allocation,
-    yardstick: Sequence[Placement],
-    *,
-    placed: int,
-) -> None:
-    plan.origin_at = snapshot.park.grid.origin_at
-    plan.slot_minutes = snapshot.park.grid.minutes
+def _figures(plan: Plan, draft: Draft, *, placed: int) -> None:
+    allocation, grid = draft.allocation, draft.snapshot.park.grid
+    plan.origin_at, plan.slot_minutes = grid.origin_at, grid.minutes
     plan.waves, plan.seconds = allocation.waves, round(allocation.seconds, 3)
     plan.value, plan.bound = allocation.value, allocation.bound
-    plan.fcfs_value = value_of(snapshot.problem, yardstick)
-    plan.fcfs_placed = len(by_job(yardstick))
-    plan.asked = len(snapshot.asked)
-    plan.placed = placed
+    plan.fcfs_value, plan.fcfs_placed = draft.fcfs_value, draft.fcfs_placed
+    plan.asked, plan.placed = len(draft.snapshot.asked), placed
     plan.finished_at = utcnow()
     plan.state = PlanState.DRAFT
 
@@ -201,121 +211,38 @@ def _supersede(session: Session, plan: Plan, *, now: datetime) -> None:
         sa.update(Step)
         .where(Step.state == StepState.PLACED)
         .values(state=StepState.WAITING)
+        .execution_options(synchronize_session=False)
     )
 
 
-def _rows(plan: Plan, snapshot: Snapshot, chosen: Chosen) -> list[PlacementRow]:
-    rows: list[PlacementRow] = []
-    left: list[Use] = []
-    for job_id, placements in sorted(chosen.items(), key=lambda c: int(c[0])):
-        job = snapshot.asked[job_id].job
-        moved = bool(job.previous) and set(placements) != set(job.previous)
-        for placement in placements:
-            made, gaps = _rows_of(plan, snapshot, job_id, placement, moved=moved)
-            rows += made
-            left += gaps
-    numbers = components(
-        [
-            Use(r.order_id, r.resource_id, r.starts_at, r.ends_at, r.recipe_id)
-            for r in rows
-            if r.change is not Change.KEPT
-        ],
-        left,
-    )
-    for row in rows:
-        row.component = numbers.get(row.order_id, NO_COMPONENT)
-    return rows
-
-
-def _rows_of(
-    plan: Plan, snapshot: Snapshot, job_id: str, placement: Placement, *, moved: bool
-) -> tuple[list[PlacementRow], list[Use]]:
-    """Return a row for the main resource and one for each that is held beside it.
-
-    Beside them, the places that are left when the order moves.
-    """
-    asked, park = snapshot.asked[job_id], snapshot.park
-    part = asked.parts[placement.step]
-    alternative = asked.job.steps[placement.step].alternatives[placement.alternative]
-    uses = [
-        (alternative.resource, alternative.quantity, alternative.recipe),
-        *((use.resource, use.quantity, None) for use in alternative.also),
-    ]
-    before = _before(snapshot, asked, placement.step, [park.ids[u[0]] for u in uses])
-    change = Change.MOVED if moved else Change.KEPT if asked.job.previous else Change.NEW
-    rows, left = [], []
-    for (code, quantity, recipe), held in zip(uses, before, strict=True):
-        if held is not None and moved:
-            left.append(Use(asked.order_id, held.resource_id, held.starts_at, held.ends_at))
-        rows.append(
-            PlacementRow(
-                plan_id=plan.id,
-                order_id=asked.order_id,
-                order_version=asked.version,
-                step_id=part.step_id,
-                part=part.number,
-                organisation_id=asked.organisation_id,
-                platform_id=snapshot.platform_of[code],
-                resource_id=park.ids[code],
-                starts_at=park.grid.at(placement.start),
-                ends_at=park.grid.at(placement.end),
-                quantity=quantity,
-                recipe_id=int(recipe) if recipe else None,
-                occurrence_id=int(placement.occurrence) if placement.occurrence else None,
-                family=alternative.family,
-                change=change,
-                previous_booking_id=held.booking_id if held else None,
-                previous_version=held.version if held else None,
-                booking_id=held.booking_id if held and not moved else None,
-            )
-        )
-    return rows, left
-
-
-def _before(
-    snapshot: Snapshot, asked: Asked, step: int, resource_ids: Sequence[int]
-) -> list[Held | None]:
-    """Return the booking that goes to each resource: the one there, else any other."""
-    if not asked.job.previous:
-        return [None] * len(resource_ids)
-    part = asked.parts[step]
-    free = [h for h in snapshot.held[part.step_id] if h.part == part.number]
-    found: dict[int, Held] = {}
-    for resource_id in resource_ids:
-        there = next((h for h in free if h.resource_id == resource_id), None)
-        if there is not None:
-            found[resource_id] = there
-            free.remove(there)
-    return [found.get(r) or (free.pop(0) if free else None) for r in resource_ids]
-
-
-def _place_steps(session: Session, snapshot: Snapshot, chosen: Chosen) -> None:
-    orders = [snapshot.asked[job].order_id for job in chosen]
+def _place_steps(session: Session, order_ids: Sequence[int]) -> None:
     session.execute(
         sa.update(Step)
-        .where(Step.order_id.in_(orders), Step.position >= 0)
+        .where(Step.order_id.in_(order_ids), Step.position >= 0)
         .where(Step.state == StepState.WAITING)
         .values(state=StepState.PLACED)
+        .execution_options(synchronize_session=False)
     )
 
 
 def _leave_out(
     session: Session,
     plan: Plan,
-    snapshot: Snapshot,
-    allocation: Allocation,
+    draft: Draft,
     overtaken: Mapping[int, Overtaken],
     *,
     now: datetime,
 ) -> Counter[str]:
     """Write down who is left out, and tell those who wait; count the causes."""
-    why = _why(snapshot, allocation, overtaken)
+    snapshot = draft.snapshot
+    why = _why(snapshot, draft.allocation, overtaken)
     booked = {one.order_id for one in snapshot.asked.values() if one.job.previous}
     orders = session.execute(
         sa.select(Order.id, Order.public_id, Order.organisation_id, Order.platform_ids)
         .where(Order.id.in_(why))
         .order_by(Order.id)
-    )
+    ).all()
+    notices = []
     for order_id, public_id, organisation_id, platform_ids in orders:
         found = why[order_id]
         session.add(
@@ -331,13 +258,14 @@ def _leave_out(
         )
         if order_id in booked or found.cause == OVERTAKEN:
             continue  # its bookings stand; or it is its own people who changed it
-        tell(
-            session,
-            kind="order.left_out",
-            payload={"order": str(public_id), "cause": found.cause},
-            now=now,
-            organisation_id=organisation_id,
+        notices.append(
+            Line(
+                kind="order.left_out",
+                payload={"order": str(public_id), "cause": found.cause},
+                organisation_id=organisation_id,
+            )
         )
+    tell_all(session, notices, now=now)
     return Counter(found.cause for found in why.values())
 
 
@@ -374,12 +302,3 @@ def _approval_time(session: Session, platforms: Iterable[int]) -> timedelta:
         sa.select(sa.func.max(Platform.approval_hours)).where(Platform.id.in_(platforms))
     )
     return timedelta(hours=hours or _APPROVAL_HOURS)
-
-
-def _problem_row(plan: Plan, problem: Problem) -> PlanProblem:
-    text = json.dumps(problem_to_data(problem), separators=(",", ":"))
-    return PlanProblem(
-        plan_id=plan.id,
-        content=zlib.compress(text.encode()),
-        problem_hash=hashlib.sha256(text.encode()).hexdigest(),
-    )

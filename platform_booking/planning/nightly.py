@@ -28,7 +28,7 @@ from platform_booking.errors import BookingError, IllegalMove, NightFailed, Nigh
 from platform_booking.planning import claims, drafting
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Night, Plan, PlanProblem
-from platform_booking.planning.snapshot import Snapshot, read
+from platform_booking.planning.snapshot import read
 from platform_booking.planning.states import Failure, PlanState
 from solver.allocation import Allocation
 from solver.check import broken_rules, missing_mandatory, wrong_figures
@@ -107,8 +107,8 @@ def run(
         )
         if should_stop():
             raise NightStopped("the service is ending; the night begins again later")
-        keep = partial(_keep, mine, plan_id, snapshot, allocation, yardstick, now=now)
-        return retrying(keep)
+        draft = drafting.prepared(snapshot, allocation, yardstick)
+        return retrying(partial(_keep, mine, plan_id, draft, now=now))
     except NightStopped:
         _fail(plan_id, mine, Failure.STOPPED)
         raise
@@ -248,17 +248,11 @@ def _judge(problem: Problem, allocation: Allocation) -> None:
 
 
 def _keep(
-    mine: claims.Claim,
-    plan_id: int,
-    snapshot: Snapshot,
-    allocation: Allocation,
-    yardstick: tuple[Placement, ...],
-    *,
-    now: datetime,
+    mine: claims.Claim, plan_id: int, draft: drafting.Draft, *, now: datetime
 ) -> Outcome:
     with transaction() as session:
         claims.hold(session, mine)
-        outcome = drafting.keep(session, plan_id, snapshot, allocation, yardstick, now=now)
+        outcome = drafting.keep(session, plan_id, draft, now=now)
         claims.release(session, mine)
         return outcome
 

@@ -60,11 +60,12 @@ def publish(plan_id: int, *, now: datetime) -> Published:
     fence = _begin(plan_id)
     booked: list[int] = []
     overtaken: list[int] = []
-    while (component := _next(plan_id, fence)) is not None:
-        once = partial(publish_component, plan_id, component, fence=fence, now=now)
-        in_this, not_in_this = retrying(once)
-        booked += in_this
-        overtaken += not_in_this
+    while ready := _ready(plan_id, fence):  # again: who has approved meanwhile follows
+        for component in ready:
+            once = partial(publish_component, plan_id, component, fence=fence, now=now)
+            in_this, not_in_this = retrying(once)
+            booked += in_this
+            overtaken += not_in_this
     waiting = _finish(plan_id, fence, now=now)
     return Published(plan_id, tuple(booked), tuple(overtaken), waiting, not waiting)
 
@@ -188,11 +189,11 @@ def _hold(session: Session, plan_id: int, fence: int) -> None:
         raise Fenced("another runner has taken the publication over")
 
 
-def _next(plan_id: int, fence: int) -> int | None:
-    """Return the first component that may be published and is not."""
+def _ready(plan_id: int, fence: int) -> list[int]:
+    """Return the components that may be published and are not."""
     with transaction() as session:
         _hold(session, plan_id, fence)
-        return session.scalar(_open_parts(plan_id).where(_approved()).limit(1))
+        return ready_parts(session, plan_id)
 
 
 def _open_parts(plan_id: int) -> sa.Select[int]:

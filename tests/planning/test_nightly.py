@@ -25,7 +25,6 @@ from platform_booking.notices.models import Notice
 from platform_booking.orders.models import Order, StepLag
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import claims, nightly
-from platform_booking.planning.drafting import NO_COMPONENT
 from platform_booking.planning.models import (
     Approval,
     Night,
@@ -33,6 +32,7 @@ from platform_booking.planning.models import (
     PlanProblem,
     PublicationPart,
 )
+from platform_booking.planning.proposal import NO_COMPONENT
 from platform_booking.planning.states import (
     ApprovalState,
     Change,
