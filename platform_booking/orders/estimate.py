@@ -13,13 +13,8 @@ from sqlalchemy.orm import Session
 
 from platform_booking.catalog.models import Platform
 from platform_booking.orders.models import Order
-from platform_booking.orders.snapshot import (
-    Grid,
-    asked_of,
-    load_park,
-    load_taken,
-    origin_of,
-)
+from platform_booking.orders.park import Grid, load_park, origin_of
+from platform_booking.orders.snapshot import asked_of, load_taken
 from solver.greedy import insert
 from solver.timeline import Timeline
 

@@ -15,17 +15,15 @@ from platform_booking.bookings.models import Booking, Source
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import CatalogueLoad, Platform
 from platform_booking.orders.models import Order, Step, StepBooking
-from platform_booking.orders.snapshot import (
+from platform_booking.orders.park import (
     BEYOND,
     SLOT_MINUTES,
-    Asked,
     Grid,
     Park,
-    asked_of,
     load_park,
-    load_stays,
     origin_of,
 )
+from platform_booking.orders.snapshot import Asked, asked_of, load_stays
 from platform_booking.orders.states import OrderState, StepState
 from solver.faults import faults
 from solver.problem import Placement, Problem
