@@ -102,7 +102,7 @@ def script() -> dict[str, object]:
             "project": _("Project"),
             "organisation": _("Organisation"),
             "recipe": _("Recipe"),
-            "load": _("Load"),
+            "load": _("Loaded amount"),
             "taken": _("Taken"),
             "closes": _("Registration closes"),
             "reason": _("Reason"),
