@@ -21,6 +21,7 @@ import numpy as np
 
 from solver.calendars import first, runs
 from solver.capacity import Capacity, Draw, Floats, Key, Scope
+from solver.company import with_company
 from solver.linear_program import (
     Candidate,
     LinearProgram,
@@ -82,17 +83,21 @@ class _Relaxation:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.capacity = Capacity(problem)
-        self.candidates: list[Candidate] = []
-        self.given = 0  # value of jobs that cannot be priced
         park = empty_park(problem)
-        for job in problem.jobs:
-            if any(p.start < 0 for p in job.previous):
-                # What stands before slot 0 lies outside the calendars.
-                self.given += job.value
-                continue
-            route = reach_of(park, job)
-            if route is not None:
-                self.candidates.append(_candidate(job, route, problem))
+        # What stands before slot 0 lies outside the calendars.
+        under_way = [j for j in problem.jobs if any(p.start < 0 for p in j.previous)]
+        self.given = sum(j.value for j in under_way)  # jobs that cannot be priced
+        known = {j.id for j in under_way}
+        priced = {j.id: j for j in problem.jobs if j.id not in known}
+        found = {name: reach_of(park, job) for name, job in priced.items()}
+        routes = with_company(
+            problem,
+            {name: route for name, route in found.items() if route is not None},
+            everywhere=under_way,
+        )
+        self.candidates = [
+            _candidate(priced[name], route, problem) for name, route in routes.items()
+        ]
         self.twins = twins_of(problem)
         self.groups = [
             [groups_of(step, self.capacity, self.twins) for step in c.route]

@@ -60,15 +60,21 @@ def reach_of(park: Timeline, job: Job) -> Route | None:
                 if starts:
                     mine.append(Reach(alternative, choice.length, starts, site))
         route.append(tuple(mine))
+    return narrowed(park.problem.travel, job, tuple(route))
+
+
+def narrowed(travel: Sequence[Sequence[int]], job: Job, route: Route) -> Route | None:
+    """Return a route less what its heads and tails rule out; None when a step has none."""
+    steps = list(route)
     for _ in range(3):  # later rounds hardly ever narrow anything
-        before = list(route)
+        before = list(steps)
         for narrow in (_forwards, _backwards):
-            if not all(route):
+            if not all(steps):
                 return None
-            narrow(park.problem.travel, job, route)
-        if before == route:
+            narrow(travel, job, steps)
+        if before == steps:
             break
-    return tuple(route) if all(route) else None
+    return tuple(steps) if all(steps) else None
 
 
 def tails(job: Job, route: Route, travel: Sequence[Sequence[int]]) -> list[int]:

@@ -131,6 +131,63 @@ def test_a_run_in_force_lends_its_room_only_when_it_may_be_joined() -> None:
     assert bound(joinable=False) == 0
 
 
+def light_loads(*releases: int, least: int = 4, **more: object) -> Problem:
+    """Return one job of two units for each release, ten slots in a furnace till 20 later."""
+    jobs = [
+        make_job(
+            f"job-{n}",
+            make_step(make_alternative("furnace", quantity=2, recipe="dry")),
+            value=10,
+            release=release,
+            deadline=release + 20,
+        )
+        for n, release in enumerate(releases)
+    ]
+    furnace = make_resource("furnace", kind=Kind.BATCH)
+    recipes = [Recipe("dry", "furnace", 8, min_load=least)]
+    return make_problem(*jobs, resources=[furnace], recipes=recipes, **more)
+
+
+@pytest.mark.parametrize(
+    ("releases", "bound"),
+    [
+        ([0], 0),
+        ([0, 10], 20),  # together at 10, if nowhere else
+        ([0, 11], 0),
+        ([0, 10, 21], 20),
+        ([0, 50, 60], 20),
+    ],
+)
+def test_a_load_without_company_at_any_time_is_worth_nothing(
+    releases: list[int], bound: int
+) -> None:
+    assert upper_bound(light_loads(*releases)) == bound
+
+
+def test_a_booking_that_may_be_joined_keeps_company() -> None:
+    def bound(*, joinable: bool) -> int:
+        stay = Stay("furnace", 5, 15, quantity=2, recipe="dry", joinable=joinable)
+        return upper_bound(light_loads(0, stays=[stay]))
+
+    assert bound(joinable=True) == 10
+    assert bound(joinable=False) == 0
+
+
+def test_whoever_loses_his_company_is_company_no_more() -> None:
+    # Six units must meet. At 10 only two of them can, and the third is left alone after that.
+    assert upper_bound(light_loads(0, 0, 10, least=6)) == 30
+    assert upper_bound(light_loads(0, 10, 20, least=6)) == 0
+
+
+def test_what_is_under_way_keeps_company_at_any_time() -> None:
+    problem = light_loads(0, 50)
+    begun = replace(problem.jobs[1], previous=(Placement("job-1", 0, 0, -3, 7),))
+
+    bound = upper_bound(replace(problem, jobs=(problem.jobs[0], begun)))
+
+    assert bound == 20
+
+
 def test_a_smaller_class_lowers_the_bound() -> None:
     room = make_resource("class", kind=Kind.EVENT)
     jobs = crowd(3, resource="class")
