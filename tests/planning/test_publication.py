@@ -547,12 +547,15 @@ def test_who_takes_the_place_that_another_leaves_comes_only_if_he_leaves(
 def test_who_waits_for_another_to_leave_is_tried_again_when_he_has_left(
     app: Flask,
 ) -> None:
-    """Of three in a chain the third has been overtaken: the first two still move."""
+    """Of three in a chain the third finds half of his place taken: the others still move.
+
+    The first comes before the second in every attempt, and wants the second's place.
+    """
     with writing() as session:
         tool = make_resource(session)
         one = booked(session, tool, at=MONDAY + HOUR)
         two = booked(session, tool, at=MONDAY)
-        three = booked(session, tool, at=MONDAY + 6 * HOUR)
+        three = booked(session, tool, at=MONDAY + 6 * HOUR, duration_min=120)
     plan_id = run_night(
         app,
         solve=placed_elsewhere(slot(MONDAY), slot(MONDAY + 3 * HOUR), slot(MONDAY + HOUR)),
@@ -560,12 +563,12 @@ def test_who_waits_for_another_to_leave_is_tried_again_when_he_has_left(
     approve_all(plan_id)
     assert len({r.component for r in rows_of(plan_id)}) == 1
     with writing() as session:
-        make_booking(session, resource=tool, starts_at=MONDAY + 4 * HOUR)
-        session.get_one(Order, three.id).note = "amended"
+        make_booking(session, resource=tool, starts_at=MONDAY + 2 * HOUR)
     done = publish(plan_id)
     assert done.booked == (one.id, two.id)
     assert done.overtaken == (three.id,)
     assert (start_of(one), start_of(two)) == (MONDAY, MONDAY + 3 * HOUR)
+    assert left_out_of(plan_id)[three.id].detail["why"] == Overtaken.TAKEN
 
 
 @pytest.mark.parametrize("taken", [False, True])
