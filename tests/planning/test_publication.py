@@ -252,6 +252,25 @@ def test_a_publisher_that_was_taken_over_changes_nothing(app: Flask) -> None:
     assert publish(plan_id).booked == tuple(o.id for o in orders)
 
 
+def test_a_component_is_published_once(app: Flask) -> None:
+    """Or given up: then it is not published at all."""
+    with writing() as session:
+        orders = [one_order(session) for _ in range(2)]
+    plan_id = run_night(app).plan_id
+    approve_all(plan_id)
+    with acting_as(JOB):
+        fence = publication._begin(plan_id)
+        with writing() as session:
+            session.get_one(PublicationPart, (plan_id, 1)).withheld = "not_approved"
+        answers = [
+            publication.publish_component(plan_id, number, fence=fence, now=MORNING)
+            for number in (0, 0, 1)
+        ]
+    assert answers == [([orders[0].id], []), ([], []), ([], [])]
+    assert notices_of(orders[0]) == ["order.placed"]
+    assert len(all_bookings()) == 1
+
+
 def test_publishers_at_once_book_everything_once(app: Flask) -> None:
     with writing() as session:
         orders = [one_order(session) for _ in range(6)]
