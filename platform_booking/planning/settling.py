@@ -72,13 +72,7 @@ def _overtaken(
 ) -> dict[int, Overtaken]:
     """Return the orders that cannot be booked any more, as far as can be seen."""
     placed = [row for found in rows.values() for row in found]
-    idle = set(
-        session.scalars(
-            sa.select(Resource.id).where(
-                Resource.id.in_({row.resource_id for row in placed}), ~Resource.active
-            )
-        )
-    )
+    idle = _out_of_service(session, placed)
     down = _hit_by_outage(session, placed)
     stale = _stale(session, placed)
     found: dict[int, Overtaken] = {}
@@ -92,7 +86,7 @@ def _overtaken(
             found[order_id] = Overtaken.BOOKED
         elif any(row.starts_at < now for row in mine):
             found[order_id] = Overtaken.PAST
-        elif any(row.resource_id in idle for row in mine):
+        elif order_id in idle:
             found[order_id] = Overtaken.OUT_OF_SERVICE
         elif order_id in down:
             found[order_id] = Overtaken.OUTAGE
@@ -103,6 +97,18 @@ def _still_stands(order: Order, rows: Sequence[PlacementRow]) -> bool:
     """Tell whether an order's steps still stand where the plan has seen them."""
     wanted = StepState.PLACED if rows[0].change is Change.NEW else StepState.BOOKED
     return all(step.state is wanted for step in order.steps)
+
+
+def _out_of_service(session: Session, placed: Sequence[PlacementRow]) -> set[int]:
+    """Return the orders of which a resource has been taken out of service."""
+    idle = set(
+        session.scalars(
+            sa.select(Resource.id).where(
+                Resource.id.in_({row.resource_id for row in placed}), ~Resource.active
+            )
+        )
+    )
+    return {row.order_id for row in placed if row.resource_id in idle}
 
 
 def _hit_by_outage(session: Session, placed: Sequence[PlacementRow]) -> set[int]:
@@ -193,6 +199,10 @@ def _together(rows: Rows) -> list[frozenset[int]]:
     return [frozenset(group) for group in groups.values()]
 
 
+class _Closed(Exception):
+    """A resource has been closed since the look ahead."""
+
+
 def _attempt(
     session: Session, rows: Rows, orders: Mapping[int, Order], *, now: datetime
 ) -> Overtaken | None:
@@ -211,11 +221,16 @@ def _attempt(
                 _tie(session, row, booking)
             for row in moves:
                 _follow(session, row)
+            # The resources' guard rows are ours now: who closed one has committed by then.
+            if _out_of_service(session, placed) or _hit_by_outage(session, placed):
+                raise _Closed
             for order_id, found in rows.items():
                 _mark(session, orders[order_id], found, now=now)
             session.flush()  # everything of this attempt before the savepoint closes
     except StaleVersion:
         return Overtaken.BOOKED
+    except _Closed:
+        return Overtaken.OUTAGE
     except (Conflict, Refused, NotFound):
         return Overtaken.TAKEN
     return None

@@ -52,6 +52,7 @@ from tests.planning.nights import (
     slot,
     step_states,
 )
+from tests.planning.schedulers import wait_until
 
 MORNING = NOW + 8 * HOUR
 PLACED, WAITING, BOOKED = StepState.PLACED, StepState.WAITING, StepState.BOOKED
@@ -384,6 +385,44 @@ def test_an_order_overtaken_by_the_day_is_left_out_whole_named_and_told(
     left = left_out_of(done.plan_id)[order.id]
     assert (left.cause, left.detail) == ("overtaken", {"why": why, "moved": False})
     assert notices_of(order) == ["order.overtaken"]
+
+
+def test_an_outage_that_is_being_declared_is_waited_for(app: Flask) -> None:
+    """Its declaration holds the resource, and commits when publication waits for that."""
+    with writing() as session:
+        tool = make_resource(session)
+        order = make_order(session, resource=tool)
+    plan_id = run_night(app).plan_id
+    approve_all(plan_id)
+    answers: list[Published] = []
+
+    def morning() -> None:
+        with app.app_context():
+            answers.append(publish(plan_id))
+            db.session.remove()
+
+    publisher = threading.Thread(target=morning)
+    with writing() as session:
+        row = session.get_one(Resource, tool.id)
+        row.guard_seq += 1
+        session.flush()
+        publisher.start()
+        wait_until(lambda: waiting_for_locks(session))
+        declare_outage(session, order, tool)
+    publisher.join(60)
+    assert answers[0].overtaken == (order.id,)
+    assert bookings_of(order) == []
+    assert left_out_of(plan_id)[order.id].detail["why"] == Overtaken.OUTAGE
+
+
+def waiting_for_locks(session) -> bool:
+    found = session.scalar(
+        sa.text(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+            " AND datname = current_database()"
+        )
+    )
+    return bool(found)
 
 
 def test_an_order_that_was_withdrawn_is_named_and_nobody_is_told(app: Flask) -> None:
