@@ -11,7 +11,7 @@ from platform_booking.catalog.models import Platform
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
-from platform_booking.planning import queries, schemas, services
+from platform_booking.planning import counting, queries, schemas, services
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.idempotency import idempotent
@@ -60,7 +60,7 @@ def show(plan_id: UUID) -> Any:
     plan = queries.plan(db.session(), plan_id)
     data = schemas.PlanSchema().dump(plan)
     said = queries.approvals(db.session(), plan.id)
-    counts = queries.counts(db.session(), plan.id)
+    counts = counting.counts(db.session(), plan.id)
     return _dumped(
         data
         | {

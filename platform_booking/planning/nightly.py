@@ -89,7 +89,7 @@ def run(
     try:
         with transaction() as session:
             snapshot = read(session, now=now, zone=settings.zone)
-        db.session.remove()  # no connection is held while the solver searches
+        db.session.remove()  # neither a connection nor rows are held while it searches
         allocation, yardstick = _solve(
             snapshot.problem,
             mine=mine,

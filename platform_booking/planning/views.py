@@ -19,7 +19,7 @@ from flask_babel import gettext as _
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import Forbidden, NightRunning, RulesBroken
-from platform_booking.planning import publication, queries, services, wording
+from platform_booking.planning import counting, publication, queries, services, wording
 from platform_booking.planning.models import Plan
 from platform_booking.planning.schemas import request_state
 from platform_booking.planning.states import OPEN, ApprovalState, Change, PlanState
@@ -105,13 +105,13 @@ def review(plan_id: UUID) -> ResponseReturnValue:
         mine=[a for a in said if is_open and _may_decide(a)],
         ready=is_open and len(publication.ready_parts(session, plan.id)),
         under_way=_under_way(plan),
-        counts=queries.counts(session, plan.id),
-        by_platform=queries.by_platform(
+        counts=counting.counts(session, plan.id),
+        by_platform=counting.by_platform(
             session,
             plan.id,
             only=None if current_actor().is_park else current_actor().platform_ids,
         ),
-        by_organisation=queries.by_organisation(session, plan.id),
+        by_organisation=counting.by_organisation(session, plan.id),
         gap=_gap(plan),
         wording=wording,
     )

@@ -1,0 +1,124 @@
+"""How many orders a plan adds, moves, leaves where they are, and leaves out.
+
+Row-level security decides which orders the asker's numbers count.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from platform_booking.accounts.models import Organisation
+from platform_booking.catalog.models import Platform
+from platform_booking.planning.models import LeftOut, PlacementRow
+from platform_booking.planning.states import Change
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many orders a plan adds, moves, leaves where they are, and leaves out."""
+
+    new: int
+    moved: int
+    kept: int
+    left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class CountLine:
+    """The counts of one platform or organisation."""
+
+    name_zh: str
+    name_en: str
+    counts: Counts
+
+
+def counts(session: Session, plan_id: int) -> Counts:
+    """Return how many orders a plan changes, of those that the asker may see."""
+    by_change = dict(
+        session.execute(
+            sa.select(PlacementRow.change, sa.func.count(PlacementRow.order_id.distinct()))
+            .where(PlacementRow.plan_id == plan_id)
+            .group_by(PlacementRow.change)
+        ).all()
+    )
+    left = session.scalar(
+        sa.select(sa.func.count()).select_from(LeftOut).where(LeftOut.plan_id == plan_id)
+    )
+    return _counts(by_change, left or 0)
+
+
+def by_platform(
+    session: Session, plan_id: int, *, only: Collection[int] | None = None
+) -> list[CountLine]:
+    """Return the same for each platform; an order counts at every one that it touches.
+
+    An order that is left out counts where it might have been served. `only` names
+    platforms, by row id; None for all.
+    """
+    names = sa.select(Platform.id, Platform.name_zh, Platform.name_en)
+    if only is not None:
+        names = names.where(Platform.id.in_(only))
+    touched = (
+        sa.select(sa.func.unnest(LeftOut.platform_ids).label("platform_id"))
+        .where(LeftOut.plan_id == plan_id)
+        .subquery()
+    )
+    return _count_lines(
+        session,
+        names=names.order_by(Platform.position, Platform.id),
+        changed=sa.select(PlacementRow.platform_id, PlacementRow.change)
+        .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
+        .where(PlacementRow.plan_id == plan_id)
+        .group_by(PlacementRow.platform_id, PlacementRow.change),
+        left=sa.select(touched.c.platform_id, sa.func.count()).group_by(
+            touched.c.platform_id
+        ),
+    )
+
+
+def by_organisation(session: Session, plan_id: int) -> list[CountLine]:
+    """Return the same for each organisation, by name."""
+    return _count_lines(
+        session,
+        names=sa.select(
+            Organisation.id, Organisation.name_zh, Organisation.name_en
+        ).order_by(Organisation.name_zh),
+        changed=sa.select(PlacementRow.organisation_id, PlacementRow.change)
+        .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
+        .where(PlacementRow.plan_id == plan_id)
+        .group_by(PlacementRow.organisation_id, PlacementRow.change),
+        left=sa.select(LeftOut.organisation_id, sa.func.count())
+        .where(LeftOut.plan_id == plan_id)
+        .group_by(LeftOut.organisation_id),
+    )
+
+
+def _count_lines(
+    session: Session,
+    *,
+    names: sa.Select[int, str, str],
+    changed: sa.Select[Any, Any, Any],
+    left: sa.Select[Any, Any],
+) -> list[CountLine]:
+    by_change: dict[int, dict[Change, int]] = defaultdict(dict)
+    for owner, change, number in session.execute(changed):
+        by_change[owner][change] = number
+    left_out = dict(session.execute(left).all())
+    return [
+        CountLine(name_zh, name_en, _counts(by_change[owner], left_out.get(owner, 0)))
+        for owner, name_zh, name_en in session.execute(names)
+        if owner in by_change or owner in left_out
+    ]
+
+
+def _counts(by_change: Mapping[Change, int], left_out: int) -> Counts:
+    return Counts(
+        new=by_change.get(Change.NEW, 0),
+        moved=by_change.get(Change.MOVED, 0),
+        kept=by_change.get(Change.KEPT, 0),
+        left_out=left_out,
+    )
