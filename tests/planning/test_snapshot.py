@@ -450,6 +450,19 @@ def test_an_order_moves_with_all_of_its_bookings_or_not_at_all(app: Flask) -> No
     assert len(problem.stays) == 2
 
 
+def test_a_step_moves_with_its_companions_or_not_at_all(app: Flask) -> None:
+    with writing() as session:
+        tool, seats = make_resource(session), make_resource(session, kind="pooled")
+        order = make_order(session, resource=tool)
+        (step,) = order.steps
+        step.co_uses = [[seats.id, 1]]
+        book_step(session, step, tool, starts_at=MONDAY)
+        book_step(session, step, seats, starts_at=MONDAY, state=BookingState.IN_USE)
+    problem = problem_of()
+    assert problem.jobs == ()
+    assert len(problem.stays) == 2
+
+
 def test_an_order_that_runs_stands_where_it_is(app: Flask) -> None:
     with writing() as session:
         tool = make_resource(session)
