@@ -251,6 +251,12 @@ def upgrade() -> None:
         sa.Column("email", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("password_hash", sa.Text(), nullable=True),
+        sa.Column(
+            "joined",
+            sa.Boolean(),
+            sa.Computed("password_hash IS NOT NULL", persisted=True),
+            nullable=False,
+        ),
         sa.Column("locale", sa.Text(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
         sa.Column("session_epoch", sa.Integer(), nullable=False),

@@ -103,6 +103,8 @@ TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 APPENDED = {"notice": "true", "audit_entry": f"member_id IS NOT DISTINCT FROM {MEMBER}"}
 # Of members the service changes these alone: nobody walks into another firm.
 MEMBER_COLUMNS = "name, password_hash, locale, active, session_epoch"
+# All but the password's hash, which sign_in_candidate() alone gives out.
+MEMBER_READ = "id, organisation_id, email, name, joined, locale, active, session_epoch, created_at, public_id"
 
 FUNCTIONS = """
 -- What sign-in must know before anybody is signed in.
@@ -219,7 +221,8 @@ def upgrade() -> None:
         op.execute(
             f"CREATE POLICY append ON {table} FOR INSERT TO pb_web WITH CHECK ({condition})"
         )
-    op.execute("REVOKE UPDATE ON member FROM pb_web")
+    op.execute("REVOKE SELECT, UPDATE ON member FROM pb_web")
+    op.execute(f"GRANT SELECT ({MEMBER_READ}) ON member TO pb_web")
     op.execute(f"GRANT UPDATE ({MEMBER_COLUMNS}) ON member TO pb_web")
     op.execute(
         "REVOKE DELETE ON booking, audit_entry, plan, member, organisation FROM pb_web"

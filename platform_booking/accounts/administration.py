@@ -45,9 +45,7 @@ def bootstrap(session: Session, *, email: str, name: str, now: datetime) -> str:
         raise RulesBroken(found)
     settled = sa.select(MemberRole.id).join(Member, Member.id == MemberRole.member_id)
     if session.scalar(
-        settled.where(
-            MemberRole.role == Role.PARK_ADMIN, Member.password_hash.is_not(None)
-        ).limit(1)
+        settled.where(MemberRole.role == Role.PARK_ADMIN, Member.joined).limit(1)
     ):
         raise IllegalMove("a park administrator exists already; let him invite others")
     member = session.scalars(
@@ -94,7 +92,7 @@ def password_link(session: Session, *, email: str, now: datetime) -> str:
     )
     secret = one_time_secret(
         session,
-        purpose=INVITATION if member.password_hash is None else NEW_PASSWORD,
+        purpose=NEW_PASSWORD if member.joined else INVITATION,
         member_id=member.id,
         expires_at=now + BOOTSTRAP_LIFE,
     )

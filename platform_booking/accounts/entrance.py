@@ -127,7 +127,7 @@ def choose_password(secret: str, password: str, *, now: datetime) -> Entrance:
         member = session.scalars(
             sa.select(Member).filter_by(id=member_id).with_for_update()
         ).one_or_none()
-        if member is None or (first and member.password_hash is not None):
+        if member is None or (first and member.joined):
             raise NotFound
         member.password_hash = new_hash
         member.session_epoch += 1

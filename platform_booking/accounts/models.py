@@ -61,7 +61,11 @@ class Member(PublicId, Model):
     )
     email: Mapped[str] = mapped_column(unique=True)  # lower case
     name: Mapped[str]
-    password_hash: Mapped[str | None]  # argon2id; None until the first one is chosen
+    # argon2id; None until the first one is chosen. Web processes may write it, not read it.
+    password_hash: Mapped[str | None] = mapped_column(deferred=True)
+    joined: Mapped[bool] = mapped_column(
+        sa.Computed("password_hash IS NOT NULL", persisted=True)
+    )
     locale: Mapped[str] = mapped_column(default="zh_Hans_CN")
     active: Mapped[bool] = mapped_column(default=True)
     session_epoch: Mapped[int] = mapped_column(default=1)  # raised to end every session

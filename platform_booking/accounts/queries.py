@@ -32,7 +32,6 @@ class Colleague:
     member: Member
     roles: frozenset[Role]
     platform_ids: frozenset[int]
-    joined: bool  # has chosen a password
 
 
 def platforms(session: Session) -> list[PlatformName]:
@@ -65,7 +64,6 @@ def colleagues(session: Session, organisation_id: int | None) -> Sequence[Collea
             platform_ids=frozenset(
                 r.platform_id for r in held.get(m.id, ()) if r.platform_id is not None
             ),
-            joined=m.password_hash is not None,
         )
         for m in members
     ]

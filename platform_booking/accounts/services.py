@@ -212,11 +212,10 @@ def renew_link(member_id: UUID, *, actor: Actor, now: datetime) -> str:
     """
     with transaction() as session:
         member = _colleague(session, member_id, actor=actor)
-        joined = member.password_hash is not None
         _record(session, "member.link", member)
         return one_time_secret(
             session,
-            purpose=NEW_PASSWORD if joined else INVITATION,
+            purpose=NEW_PASSWORD if member.joined else INVITATION,
             member_id=member.id,
             expires_at=now + INVITATION_LIFE,
         )
@@ -271,9 +270,11 @@ def change_password(old: str, new: str, *, actor: Actor) -> Entrance:
     with transaction() as session:
         member = session.scalars(sa.select(Member).filter_by(id=actor.member_id)).one()
         found = list(passwords.violations(new, email=member.email))
-        if member.password_hash is not None and not passwords.matches(
-            old, member.password_hash
-        ):
+        kept = session.scalar(
+            sa.text("SELECT password_hash FROM sign_in_candidate(:email)"),
+            {"email": member.email},
+        )
+        if member.joined and not passwords.matches(old, kept):
             found.append(
                 Violation(
                     "password_wrong", _("The present password is wrong."), "old_password"

@@ -59,7 +59,7 @@ def test_firms_come_approved_with_an_engineer_and_marked_as_demo_data(park: None
         assert all(f.demo and f.state == "approved" and f.contract_ref for f in firms)
         engineers = session.scalars(sa.select(Member)).all()
         assert {m.id for m in engineers} == {*seeded.engineers.values()}
-        assert {m.password_hash for m in engineers} == {None}
+        assert {m.joined for m in engineers} == {False}
         wanted = {(w.firm, w.project) for w in asked.wishes}
         assert session.scalar(sa.select(sa.func.count(Project.id))) == len(wanted)
         under_way = session.scalars(sa.select(Booking)).one()
