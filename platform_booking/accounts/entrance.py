@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
 from platform_booking.accounts import passwords
 from platform_booking.accounts.models import Member, OneTimeToken, SignInAttempt
 from platform_booking.db import Identity, acting_as, transaction
-from platform_booking.errors import NotFound, RulesBroken, TooMany
+from platform_booking.errors import NotFound, RulesBroken, TooMany, Violation
 from platform_booking.web.actor import Actor, hashed
 
 THROTTLE = timedelta(minutes=15)
-ATTEMPTS = 10  # within THROTTLE: sign-ins per account and address, applications per address
+ATTEMPTS = 10  # within THROTTLE: sign-ins per account and address, and the like
 BOOTSTRAP_LIFE = timedelta(minutes=60)
 INVITATION_LIFE = timedelta(days=1)
 DEMO_LIFE = timedelta(minutes=15)
@@ -53,7 +54,7 @@ def sign_in(email: str, password: str, *, address: str, now: datetime) -> Entran
     if not passwords.matches(password, row.password_hash if row else None) or row is None:
         return None
     with transaction() as session:
-        session.execute(sa.delete(SignInAttempt).where(SignInAttempt.key == key))
+        _forgive(session, key)
     return Entrance(member_id=row.member_id, epoch=row.session_epoch)
 
 
@@ -80,6 +81,44 @@ def count_attempt(key: str, *, now: datetime) -> None:
         if counted[0] >= ATTEMPTS:
             raise TooMany(int((counted[1] + THROTTLE - now).total_seconds()) + 1)
         session.execute(sa.insert(SignInAttempt).values(key=key, at=now).inline())
+
+
+def change_password(old: str, new: str, *, actor: Actor, now: datetime) -> Entrance:
+    """Change one's own password; every other session ends.
+
+    Raises
+    ------
+    RulesBroken
+    TooMany
+        After ten wrong guesses of the present password: the session may be stolen.
+    """
+    key = _key("password", str(actor.member_id), "")
+    count_attempt(key, now=now)
+    with transaction() as session:
+        member = session.scalars(sa.select(Member).filter_by(id=actor.member_id)).one()
+        found = list(passwords.violations(new, email=member.email))
+        kept = session.scalar(
+            sa.text("SELECT password_hash FROM sign_in_candidate(:email)"),
+            {"email": member.email},
+        )
+        if member.joined and not passwords.matches(old, kept):
+            found.append(
+                Violation(
+                    "password_wrong", _("The present password is wrong."), "old_password"
+                )
+            )
+        if found:
+            raise RulesBroken(found)
+        member.password_hash = passwords.hashed(new)
+        member.session_epoch += 1
+        _forgive(session, key)
+        audit.record(
+            session,
+            act="member.password",
+            subject=f"member {member.public_id}",
+            organisation_id=member.organisation_id,
+        )
+        return Entrance(member_id=member.id, epoch=member.session_epoch)
 
 
 def count_application(address: str, *, now: datetime) -> None:
@@ -175,6 +214,10 @@ def redeem(secret: str, *, purpose: str) -> int:
             raise NotFound
         member_id: int = row.member_id
         return member_id
+
+
+def _forgive(session: Session, key: str) -> None:
+    session.execute(sa.delete(SignInAttempt).where(SignInAttempt.key == key))
 
 
 def _key(act: str, account: str, address: str) -> str:

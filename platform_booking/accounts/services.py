@@ -15,7 +15,6 @@ from platform_booking.accounts.entrance import (
     INVITATION,
     INVITATION_LIFE,
     NEW_PASSWORD,
-    Entrance,
     count_application,
     one_time_secret,
 )
@@ -258,34 +257,6 @@ def appoint(member_id: UUID, appointment: Appointment, *, actor: Actor) -> None:
             for role, platform in held
         )
         _record(session, "member.appoint", member, roles=_named(held))
-
-
-def change_password(old: str, new: str, *, actor: Actor) -> Entrance:
-    """Change one's own password; every other session ends.
-
-    Raises
-    ------
-    RulesBroken
-    """
-    with transaction() as session:
-        member = session.scalars(sa.select(Member).filter_by(id=actor.member_id)).one()
-        found = list(passwords.violations(new, email=member.email))
-        kept = session.scalar(
-            sa.text("SELECT password_hash FROM sign_in_candidate(:email)"),
-            {"email": member.email},
-        )
-        if member.joined and not passwords.matches(old, kept):
-            found.append(
-                Violation(
-                    "password_wrong", _("The present password is wrong."), "old_password"
-                )
-            )
-        if found:
-            raise RulesBroken(found)
-        member.password_hash = passwords.hashed(new)
-        member.session_epoch += 1
-        _record(session, "member.password", member)
-        return Entrance(member_id=member.id, epoch=member.session_epoch)
 
 
 def choose_language(locale: str, *, actor: Actor) -> None:

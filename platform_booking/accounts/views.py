@@ -316,8 +316,8 @@ def account() -> ResponseReturnValue:
 def _account_act(act: str, now: datetime) -> str:
     form, actor = request.form, current_actor()
     if act == "password":
-        entered = services.change_password(
-            form.get("old_password", ""), form.get("password", ""), actor=actor
+        entered = entrance.change_password(
+            form.get("old_password", ""), form.get("password", ""), actor=actor, now=now
         )
         actors.sign_in(entered.member_id, entered.epoch)
         flash(_("The password has been changed; other sessions have ended."), "success")

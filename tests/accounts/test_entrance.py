@@ -262,6 +262,17 @@ def test_the_present_password_is_asked_for(client: Visitor, engineer: Member) ->
     assert signing_in(client) == 302
 
 
+def test_the_present_password_cannot_be_guessed_from_a_stolen_session(
+    client: Visitor, engineer: Member
+) -> None:
+    client.enter(engineer)
+    wrong = {"act": "password", "old_password": "not it", "password": "another good one"}
+    statuses = [client.submit("/account", wrong).status_code for _ in range(11)]
+    assert statuses == [422] * 10 + [429]
+    right = wrong | {"old_password": PASSWORD}
+    assert client.submit("/account", right).status_code == 429
+
+
 def test_a_weak_password_is_refused_with_its_rule(app: Flask) -> None:
     for password, rule in (
         ("short", "password_length"),
