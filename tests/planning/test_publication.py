@@ -416,6 +416,7 @@ def test_an_outage_that_is_being_declared_is_waited_for(app: Flask) -> None:
 
 
 def waiting_for_locks(session) -> bool:
+    session.execute(sa.text("SELECT pg_stat_clear_snapshot()"))  # else as it was at first
     found = session.scalar(
         sa.text(
             "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
