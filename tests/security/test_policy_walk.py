@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 from flask import Flask
+from structlog.testing import capture_logs
 from werkzeug.test import TestResponse
 
 from platform_booking import guards
@@ -202,7 +203,20 @@ def test_who_may_receives_his_own_and_nobody_else_anything(app: Flask, capsys: A
     reads = [c for c in walk.cells if c.method == "GET" and c.permission.roles is not None]
     writes = [c for c in walk.cells if c.method != "GET"]
     before = walk.park.digest()
+    with capture_logs() as logged:
+        _go(walk, reads, writes, before)
+    with capsys.disabled():
+        print(
+            f"\n{len(set(routes(app)))} methods of {len(POLICY)} routes,"
+            f" {len(walk.cells)} cells, canaries received by the rightful"
+            f" {walk.met['by the rightful']}, by others {walk.met['by others']}"
+        )
+    assert "\n".join(walk.faults) == ""
+    assert walk.met["by the rightful"] > 100
+    assert canaries_in(str(logged)) == set()
 
+
+def _go(walk: Walk, reads: list[Cell], writes: list[Cell], before: dict[str, str]) -> None:
     visitors = [c for c in walk.cells if c.method == "GET" and c.permission.roles is None]
     for cell in visitors:
         walk.look(cell, walk.ask(cell))
@@ -221,15 +235,6 @@ def test_who_may_receives_his_own_and_nobody_else_anything(app: Flask, capsys: A
         if cell.permission.roles is not None and cell.rightful:
             turned = answer.status_code in {401, 404} or answer.status_code == 403
             walk.expect(cell, not turned, f"turned away: {answer.status_code}")
-
-    with capsys.disabled():
-        print(
-            f"\n{len(set(routes(app)))} methods of {len(POLICY)} routes,"
-            f" {len(walk.cells)} cells, canaries received by the rightful"
-            f" {walk.met['by the rightful']}, by others {walk.met['by others']}"
-        )
-    assert "\n".join(walk.faults) == ""
-    assert walk.met["by the rightful"] > 100
 
 
 def _read(walk: Walk, cell: Cell) -> None:
