@@ -218,16 +218,21 @@ class EmbeddedPostgres:
         return True
 
     def _conninfo(self, database: str) -> str:
-        return f"host={self._sockets} user={_SUPERUSER} dbname={database} connect_timeout=5"
+        return psycopg.conninfo.make_conninfo(
+            host=str(self._sockets), user=_SUPERUSER, dbname=database, connect_timeout=5
+        )
 
     def _settle(self) -> _Account:
         """Choose the server's user and a place that this user can reach."""
         account = _account_for(self._asked_home / "postgresql" / "data")
         self._asked_home.mkdir(parents=True, exist_ok=True)
         home = self._asked_home / "postgresql"
-        if account.is_somebody_else and not _can_enter(account, self._asked_home):
-            digest = hashlib.sha256(str(self._asked_home).encode()).hexdigest()[:12]
-            home = _ELSEWHERE / digest
+        digest = hashlib.sha256(str(self._asked_home).encode()).hexdigest()[:12]
+        elsewhere = _ELSEWHERE / digest
+        # Data that stand elsewhere are kept there, even if the folder can be reached now.
+        kept = not (home / "data").exists() and (elsewhere / "data").exists()
+        if account.is_somebody_else and (kept or not _can_enter(account, self._asked_home)):
+            home = elsewhere
             account = _account_for(home / "data")
             where = self._asked_home / "WHERE"
             where.write_text(f"{home}\n", encoding="utf-8")

@@ -30,6 +30,15 @@ def home(tmp_path: Path) -> Iterator[Path]:
         shutil.rmtree(where.read_text(encoding="utf-8").strip())
 
 
+def let_everybody_through(folder: Path) -> None:
+    """Open a folder of the tests, and those above it, to the server's user."""
+    top = Path(tempfile.gettempdir())
+    for one in (folder, *folder.parents):
+        ours = one.is_relative_to(top) and one != top
+        if ours and one.stat().st_uid == os.geteuid():
+            one.chmod(one.stat().st_mode | 0o011)
+
+
 def server(home: Path, **given: object) -> EmbeddedPostgres:
     return EmbeddedPostgres(home, server_settings=FAST, **given)  # type: ignore[arg-type]
 
@@ -172,16 +181,31 @@ def test_a_pid_file_left_behind_that_names_a_stranger_is_no_hindrance(home: Path
 def test_a_deep_folder_gets_a_socket_with_a_short_path(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 60) / ("e" * 60)
     deep.mkdir(parents=True)
-    for folder in (deep, *deep.parents):
-        ours = folder.stat().st_uid == os.geteuid() and folder.is_relative_to(
-            Path(tempfile.gettempdir())
-        )
-        if ours and folder != Path(tempfile.gettempdir()):
-            folder.chmod(folder.stat().st_mode | 0o011)
+    let_everybody_through(deep)
     with server(deep / "var") as postgres:
         sockets = Path(psycopg.conninfo.conninfo_to_dict(_plain(postgres))["host"])
         assert len(os.fsencode(sockets)) < 90
     assert not sockets.exists() or sockets.is_relative_to(deep)
+
+
+def test_data_stay_where_they_are_when_their_folder_opens_up_later(home: Path) -> None:
+    with server(home) as postgres:
+        before = postgres.data
+        with connected(postgres.urls("postgres").superuser) as connection:
+            connection.execute("CREATE TABLE kept (n int)")
+    let_everybody_through(home.parent)
+    with server(home) as postgres:
+        assert postgres.data == before
+        with connected(postgres.urls("postgres").superuser) as connection:
+            connection.execute("SELECT n FROM kept")
+
+
+def test_a_folder_may_have_a_space_in_its_name(tmp_path: Path) -> None:
+    let_everybody_through(tmp_path)
+    with server(tmp_path / "my data") as postgres:
+        postgres.ensure_database()
+        with connected(postgres.urls().superuser) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_a_folder_with_something_else_in_it_is_left_alone(home: Path) -> None:

@@ -18,7 +18,9 @@ def test_a_small_night_is_measured_from_demand_to_bound(tmp_path: Path) -> None:
         ("plan", "60 orders, seed 1")
     }
     figures = {line["figure"]: line["value"] for line in lines}
-    assert figures["orders"] == 60
+    # Dates are relative to today: a lot that no plan could place by its date is counted apart.
+    assert figures["orders"] + figures["orders nobody can serve"] == 60
+    assert figures["orders"] > 50
     assert figures["rules broken"] == 0
     assert figures["steps"] > 60
     best = max(
