@@ -73,7 +73,11 @@ def run_night(
         return False
     try:
         outcome = nightly.run(
-            night, now=utcnow(), settings=settings, should_stop=should_stop
+            night,
+            now=utcnow(),
+            settings=settings,
+            should_stop=should_stop,
+            scheduled_at=last_due(utcnow(), settings),
         )
     except (NightRunning, NightStopped):
         return False

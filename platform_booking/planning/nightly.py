@@ -60,11 +60,13 @@ def run(
     on_progress: Reporter | None = None,
     should_stop: Callable[[], bool] = _go_on,
     solve: Solve | None = None,
+    scheduled_at: datetime | None = None,
 ) -> Outcome:
     """Run the allocation of one night and keep its draft.
 
     Acts as pb_job. `waves`, when given, makes the plan repeatable; else `seconds`, or the
-    settings', choose how many there are.
+    settings', choose how many there are. `scheduled_at` says when the night was due: a plan
+    that somebody asked for earlier does not stand in its way, whatever became of it.
 
     Raises
     ------
@@ -84,7 +86,7 @@ def run(
         mine = claims.claim(
             session, night, runner=runner, lease_seconds=settings.lease_seconds
         )
-        _refuse_published(session, night)
+        _refuse_published(session, night, begun_since=scheduled_at)
         plan_id = _begin(session, mine, now=now, seed=seed).id
     try:
         with transaction() as session:
@@ -140,12 +142,17 @@ def replay(plan: Plan, content: PlanProblem, *, workers: int) -> tuple[bool, All
     return again.value == plan.value, again
 
 
-def _refuse_published(session: Session, night: date) -> None:
+def _refuse_published(
+    session: Session, night: date, *, begun_since: datetime | None
+) -> None:
     taken = session.scalar(
-        sa.select(Plan.state).where(
+        sa.select(Plan.state)
+        .where(
             Plan.night == night,
             Plan.state.in_([PlanState.PUBLISHING, PlanState.PUBLISHED]),
+            sa.true() if begun_since is None else Plan.started_at >= begun_since,
         )
+        .limit(1)
     )
     if taken is not None:
         raise IllegalMove(f"the plan of {night} is {taken} already")

@@ -44,8 +44,8 @@ def broken_by_plans(night: date, states: Set[PlanState]) -> Iterator[Violation]:
         yield Violation(
             "night_is_published",
             _(
-                "The plan of %(night)s is published already. New orders are placed by the"
-                " next night.",
+                "The plan of %(night)s is being published or has been. New orders are"
+                " placed by the next night.",
                 night=night,
             ),
             "night",

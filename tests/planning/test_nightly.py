@@ -330,6 +330,20 @@ def test_a_night_that_is_published_is_not_run_again(app: Flask, state: PlanState
         assert session.get_one(Night, NIGHT).fence == 1  # nothing half done
 
 
+def test_a_plan_asked_for_early_does_not_stand_in_the_scheduled_nights_way(
+    app: Flask,
+) -> None:
+    two_orders_for_one_place()
+    early = run_night(app)
+    with writing() as session:
+        session.get_one(Plan, early.plan_id).state = PlanState.PUBLISHING
+    with pytest.raises(IllegalMove):  # it was begun after the night was due
+        run_night(app, scheduled_at=NOW)
+    night = run_night(app, scheduled_at=NOW + timedelta(minutes=1))
+    assert plan_row(night.plan_id).state is PlanState.DRAFT
+    assert plan_row(early.plan_id).state is PlanState.PUBLISHED
+
+
 # What happens meanwhile
 
 
