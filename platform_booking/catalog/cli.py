@@ -29,9 +29,12 @@ def check(file: Path) -> None:
 
 @group.command("load")
 @click.argument("file", type=_FILE)
-def load(file: Path) -> None:
+@click.option(
+    "--retire", is_flag=True, help="Even if most resources go out of service by it."
+)
+def load(file: Path, *, retire: bool) -> None:
     """Load a catalogue file, whole or not at all."""
-    _load(file.read_bytes())
+    _load(file.read_bytes(), retire=retire)
 
 
 @group.command("load-demo")
@@ -40,7 +43,7 @@ def load_demo() -> None:
     _load(loader.demo_text())
 
 
-def _load(text: str | bytes) -> None:
+def _load(text: str | bytes, *, retire: bool = False) -> None:
     content = _parsed(text)
     settings = current_app.config["SETTINGS"]
     if settings.job_database_url is None:
@@ -51,6 +54,11 @@ def _load(text: str | bytes) -> None:
         )
     with _told(), acting_as(JOB), transaction() as session:
         done = loader.load(session, content, now=utcnow(), zone=settings.zone)
+        if done.retired > done.resources and not retire:
+            raise click.ClickException(
+                f"{done.retired} resources would go out of service, for the file names"
+                f" {done.resources}; nothing was loaded. If it is meant, add --retire"
+            )
     click.echo(
         f"{done.resources} resources, {done.routes} routes, {done.occurrences} new dated"
         f" runs; {done.retired} resources out of service"

@@ -175,7 +175,9 @@ def _routes(
             RouteTemplate.platform_codes,
             RouteTemplate.lot_size,
             RouteTemplate.wafer_mm,
-        ).order_by(RouteTemplate.code)
+        )
+        .where(RouteTemplate.active)
+        .order_by(RouteTemplate.code)
     ):
         home = next((code for code in row.platform_codes if code in by_code), "")
         groups[home].append(

@@ -1,5 +1,6 @@
 """`flask --app wsgi catalog …`."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -129,3 +130,33 @@ def test_a_file_that_is_not_there_is_said_so(app: Flask, tmp_path: Path) -> None
 def test_the_documents_call_the_command_by_its_name() -> None:
     for name in ("README.md", "CHANGELOG.md", "docs/catalogue-format.md"):
         assert "wsgi catalogue" not in (ROOT / name).read_text(encoding="utf-8"), name
+
+
+def test_a_file_that_would_retire_most_of_the_park_needs_a_word(
+    app: Flask, file: Path, tmp_path: Path
+) -> None:
+    assert run(app, "load", str(file)).exit_code == 0
+    smaller = tmp_path / "smaller.json"
+    content = json.loads(example_text())
+    content["resources"] = content["resources"][:1]
+    content["routes"], content["occurrences"] = [], []
+    smaller.write_text(json.dumps(content), encoding="utf-8")
+
+    refused = run(app, "load", str(smaller))
+
+    assert refused.exit_code == 1
+    assert "3 resources would go out of service" in refused.output
+    assert "--retire" in refused.output
+    assert in_service() == 4
+    assert run(app, "load", "--retire", str(smaller)).exit_code == 0
+    assert in_service() == 1
+
+
+def in_service() -> int:
+    with acting_as(JOB):
+        return (
+            db.session.scalar(
+                sa.select(sa.func.count()).select_from(Resource).where(Resource.active)
+            )
+            or 0
+        )

@@ -328,6 +328,15 @@ def test_a_link_may_choose_the_route_or_the_tool(park) -> None:
     assert chosen(page, "steps[0].resources[0]") == "ETC-1"
 
 
+def test_a_route_that_is_out_of_service_is_not_offered(park) -> None:
+    with writing() as session:
+        make_route(session, {"capability": "ETCH.DRIE"}, code="RT-9", active=False)
+        make_route(session, {"capability": "ETCH.DRIE"}, code="RT-8")
+    page = park.page.get("/orders/new").text
+    assert "RT-8" in page
+    assert "RT-9" not in page
+
+
 def test_an_order_is_changed_by_the_form_that_made_it(park, app) -> None:
     with writing() as session:
         project = Project(organisation_id=park.firm.id, code="P", name="P", active=True)
