@@ -1,5 +1,12 @@
 """What gunicorn and `flask --app wsgi` load."""
 
-from platform_booking.app import create_app
+import click
 
-app = create_app()
+from platform_booking.app import create_app
+from platform_booking.errors import Misconfigured
+
+try:
+    app = create_app()
+except Misconfigured as refusal:
+    # The command line shows it as one sentence; gunicorn has asked the same before.
+    raise click.ClickException(f"the service does not start: {refusal}") from None

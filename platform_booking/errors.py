@@ -3,6 +3,7 @@
 BookingError
 ├── NotFound     no such thing, or none that the asker may see (404)
 ├── Forbidden    the asker may not do this (403)
+│   └── ScopeMissing   his token may only read
 ├── Refused      a rule is broken; every violation is listed (422)
 │   ├── RulesBroken
 │   └── IllegalMove    the thing is not in a state that allows this
@@ -49,6 +50,12 @@ class Forbidden(BookingError):
     """The asker may not do this."""
 
     code = "forbidden"
+
+
+class ScopeMissing(Forbidden):
+    """The token that was shown lacks the scope that this needs."""
+
+    code = "scope_missing"
 
 
 class Refused(BookingError):

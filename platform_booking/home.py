@@ -79,7 +79,7 @@ def _for_a_firm(
     if left:
         yield Hint(
             _("Orders that last night found no place for: %(n)s. Each says why, and what"
-              " would bring it in.", n=left),
+              " would bring it in if that was found.", n=left),
             _("See the reasons"), orders, urgent=True,
         )  # fmt: skip
     if waiting > left:

@@ -146,6 +146,7 @@ def serve_requests(*, settings: Settings, should_stop: Callable[[], bool] = _go_
             raise
         else:
             _finish(request.id, outcome)
+            _log.info("request_served", job=request.job, outcome=outcome)
         served += 1
     return served
 

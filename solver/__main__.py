@@ -109,7 +109,11 @@ def _solve(given: argparse.Namespace) -> int:
     )
     write_plan(plan, given.output)
     _summarise(problem, plan)
-    return 0
+    placed = {p.job for p in plan.placements}
+    missing = [j.id for j in problem.jobs if j.mandatory and j.id not in placed]
+    for job in missing:
+        print(f"job {job} is mandatory and could not be placed", file=sys.stderr)
+    return 1 if missing else 0
 
 
 def _report(progress: Progress) -> None:

@@ -87,6 +87,21 @@ def test_the_web_process_never_loads_the_solver_engine() -> None:
     assert answer.stdout.strip() == "[]"
 
 
+def test_the_command_line_tells_wrong_settings_in_a_sentence() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "flask", "--app", "wsgi", "accounts", "link"],
+        cwd=ROOT,
+        env={"DATABASE_URL": "sqlite://", "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode != 0
+    assert "SECRET_KEY is not set" in answer.stderr
+    assert "DATABASE_URL must start with postgresql://" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
 def test_every_setting_is_in_the_readme_with_its_default() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     rows = {

@@ -81,9 +81,12 @@ def demo_sign_in(secret: str) -> ResponseReturnValue:
     """Enter by a link of the demo: once, from this machine only."""
     if not current_app.config["SETTINGS"].demo or not _from_here():
         raise NotFound
-    member = actors.standing(entrance.redeem(secret, purpose=entrance.DEMO))
+    try:
+        member = actors.standing(entrance.redeem(secret, purpose=entrance.DEMO))
+    except NotFound:
+        member = None
     if member is None:
-        raise NotFound
+        return render_template("accounts/spent.html"), 404
     actors.sign_in(member.member_id, actors.session_epoch())
     return redirect(url_for("home.index"))
 

@@ -36,12 +36,23 @@ class CountLine:
     counts: Counts
 
 
+def placed_by(plan_id: int) -> sa.ColumnElement[bool]:
+    """Whether a placement is of a plan, and its order was not left out since: overtaken."""
+    return sa.and_(
+        PlacementRow.plan_id == plan_id,
+        ~sa.exists().where(
+            LeftOut.plan_id == PlacementRow.plan_id,
+            LeftOut.order_id == PlacementRow.order_id,
+        ),
+    )
+
+
 def counts(session: Session, plan_id: int) -> Counts:
     """Return how many orders a plan changes, of those that the asker may see."""
     by_change = dict(
         session.execute(
             sa.select(PlacementRow.change, sa.func.count(PlacementRow.order_id.distinct()))
-            .where(PlacementRow.plan_id == plan_id)
+            .where(placed_by(plan_id))
             .group_by(PlacementRow.change)
         ).all()
     )
@@ -72,7 +83,7 @@ def by_platform(
         names=names.order_by(Platform.position, Platform.id),
         changed=sa.select(PlacementRow.platform_id, PlacementRow.change)
         .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
-        .where(PlacementRow.plan_id == plan_id)
+        .where(placed_by(plan_id))
         .group_by(PlacementRow.platform_id, PlacementRow.change),
         left=sa.select(touched.c.platform_id, sa.func.count()).group_by(
             touched.c.platform_id
@@ -89,7 +100,7 @@ def by_organisation(session: Session, plan_id: int) -> list[CountLine]:
         ).order_by(Organisation.name_zh),
         changed=sa.select(PlacementRow.organisation_id, PlacementRow.change)
         .add_columns(sa.func.count(PlacementRow.order_id.distinct()))
-        .where(PlacementRow.plan_id == plan_id)
+        .where(placed_by(plan_id))
         .group_by(PlacementRow.organisation_id, PlacementRow.change),
         left=sa.select(LeftOut.organisation_id, sa.func.count())
         .where(LeftOut.plan_id == plan_id)

@@ -15,6 +15,7 @@ from platform_booking.catalog.models import Platform, Resource
 from platform_booking.errors import NotFound
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import StepState
+from platform_booking.planning.counting import placed_by
 from platform_booking.planning.models import (
     Approval,
     JobRequest,
@@ -177,7 +178,7 @@ def placements(
     offset: int = 0,
 ) -> tuple[list[PlacementLine], int]:
     """Return a page of the placements that the asker may see, and how many there are."""
-    chosen = sa.select(PlacementRow.id).where(PlacementRow.plan_id == plan_id)
+    chosen = sa.select(PlacementRow.id).where(placed_by(plan_id))
     if change is not None:
         chosen = chosen.where(PlacementRow.change == change)
     total = session.scalar(sa.select(sa.func.count()).select_from(chosen.subquery())) or 0

@@ -182,6 +182,10 @@ def _flash_all(fault: RulesBroken) -> None:
         flash(violation.message, "warning")
 
 
+SEARCHED = frozenset({"no_start", "route_too_long", "full", "too_light"})
+"""Causes for which ways out are looked for; what was overtaken waits for the night."""
+
+
 def order_reasons(order_id: int) -> dict[str, object] | None:
     """Return why the newest plan left an order out, as sentences; None if it did not."""
     line = queries.why_left_out(db.session(), order_id)
@@ -191,6 +195,7 @@ def order_reasons(order_id: int) -> dict[str, object] | None:
         "cause": wording.cause(line),
         "blocked": wording.blocked(line),
         "ways_out": wording.ways_out(line),
+        "none_found": line.cause in SEARCHED and not line.ways_out,
     }
 
 

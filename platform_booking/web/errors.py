@@ -50,6 +50,7 @@ def title(code: str, status: int) -> str:
     known = {
         "not_found": _("There is nothing here that you can see."),
         "forbidden": _("Your role does not allow this."),
+        "scope_missing": _("This token may only read. Make one that may also write."),
         "unauthenticated": _("Please sign in."),
         "rules_broken": _("Some rules are broken."),
         "illegal_move": _("This cannot be done in its present state."),

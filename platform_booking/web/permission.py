@@ -10,7 +10,12 @@ from enum import StrEnum
 
 from flask import Flask, request
 
-from platform_booking.errors import Forbidden, Misconfigured, Unauthenticated
+from platform_booking.errors import (
+    Forbidden,
+    Misconfigured,
+    ScopeMissing,
+    Unauthenticated,
+)
 from platform_booking.web.actor import Actor, optional_actor
 
 
@@ -86,7 +91,7 @@ def check(permission: Permission, actor: Actor | None) -> None:
             raise Forbidden  # a token must not make tokens, or change a password
         needed = "write" if permission.writes else "read"
         if needed not in actor.scopes:
-            raise Forbidden
+            raise ScopeMissing
 
 
 def verify(app: Flask, policy: Mapping[str, Permission]) -> None:

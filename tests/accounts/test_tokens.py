@@ -56,6 +56,8 @@ def test_a_token_reads_and_writes_within_its_scope(client: Visitor, owner: Membe
     secret = made(client, owner)
     assert reads(client, secret) == 200
     assert writes(client, secret) == 403
+    refused = client.post("/api/v1/plans", json={}, headers=bearer(secret)).json
+    assert refused["code"] == "scope_missing"  # the token is at fault, not the role
     with writing() as session:
         session.execute(sa.delete(ApiToken))
     secret = made(client, owner, write="yes")

@@ -281,10 +281,13 @@ def test_who_operates_none_of_its_platforms_may_only_look(plan: Called) -> None:
         plan("POST", "/approve", by="engineer", json={}),
         plan("GET", by="engineer"),
         plan("GET", "/left-out", by="engineer"),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    for answer in (
         plan.reading("POST", f"/plans/{plan.id}/approve", json={}),
         plan.reading("POST", "/plans", json={"night": "2027-03-07"}),
     ):
-        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+        assert (answer.status_code, answer.json["code"]) == (403, "scope_missing")
     assert plan.reading("GET", f"/plans/{plan.id}").status_code == 200
     assert requests() == []
 

@@ -18,10 +18,10 @@ from platform_booking.errors import Fenced, IllegalMove, NotFound
 from platform_booking.notices.models import Notice
 from platform_booking.orders.models import Order, Step, StepBooking
 from platform_booking.orders.states import OrderState, StepState
-from platform_booking.planning import publication
+from platform_booking.planning import counting, publication, queries
 from platform_booking.planning.models import Approval, LeftOut, PublicationPart
 from platform_booking.planning.publication import Published
-from platform_booking.planning.states import ApprovalState, Overtaken, PlanState
+from platform_booking.planning.states import ApprovalState, Change, Overtaken, PlanState
 from solver.allocation import Allocation
 from solver.options import Options
 from solver.problem import Problem
@@ -334,6 +334,11 @@ def overtaken_by(app: Flask, deed) -> tuple[Published, Order]:
     assert done.finished
     assert bookings_of(order) == []  # whole or not at all
     assert step_states(order) == [WAITING, WAITING]
+    with writing() as session:  # the review shows it as left out, not as placed
+        seen = counting.counts(session, plan_id)
+        assert (seen.new, seen.left_out) == (1, 1)
+        listed, total = queries.placements(session, plan_id, change=Change.NEW)
+        assert ([line.order_title for line in listed], total) == ([other.title], 1)
     return done, order
 
 

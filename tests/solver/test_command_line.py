@@ -62,6 +62,23 @@ def test_a_plan_is_made_and_found_sound(files: tuple[Path, Path]) -> None:
     assert judged.stdout == "sound: 10 of 11 jobs placed, value 155\n"
 
 
+def test_a_mandatory_job_that_finds_no_place_is_named_with_status_1(
+    files: tuple[Path, Path],
+) -> None:
+    problem, plan = files
+    rivals = (
+        make_job(f"job-{n}", make_step(windows=((0, 10),)), mandatory=True)
+        for n in range(2)
+    )
+    write_problem(make_problem(*rivals), problem)
+
+    made = run("solve", problem, "-o", plan, "--waves", 0)
+
+    assert made.returncode == 1
+    assert "is mandatory and could not be placed" in made.stderr
+    assert len(read_plan(plan).placements) == 1  # what could be placed is written
+
+
 def test_a_plan_that_breaks_a_rule_is_refused(files: tuple[Path, Path]) -> None:
     problem, plan = files
     run("solve", problem, "-o", plan, "--waves", 0)
