@@ -3,12 +3,13 @@
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import context
+from alembic import context, util
 from alembic.autogenerate.api import AutogenContext
 from flask import current_app
+from sqlalchemy.exc import OperationalError
 
+from platform_booking.commands import no_answer
 from platform_booking.db import UtcDateTime, db
-from platform_booking.errors import Misconfigured
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | bool:
@@ -22,9 +23,15 @@ def run() -> None:
     """Run the migrations over OWNER_DATABASE_URL."""
     url = current_app.config["SETTINGS"].owner_database_url
     if url is None:
-        raise Misconfigured("OWNER_DATABASE_URL is not set; migrations run as the owner")
+        raise util.CommandError(
+            "OWNER_DATABASE_URL is not set; migrations run as the owner"
+        )
     engine = sa.create_engine(url, poolclass=sa.pool.NullPool)
-    with engine.connect() as connection:
+    try:
+        connected = engine.connect()
+    except OperationalError as fault:
+        raise util.CommandError(no_answer("OWNER_DATABASE_URL", url, fault)) from None
+    with connected as connection:
         connection.execute(sa.text("SET lock_timeout = '10s'"))
         connection.commit()
         context.configure(

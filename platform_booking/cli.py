@@ -4,15 +4,17 @@ import os
 import signal
 import threading
 
-import click
+import sqlalchemy as sa
 from flask import Flask, current_app
-from flask.cli import AppGroup
 
+from platform_booking import guards
 from platform_booking.accounts import cli as accounts
 from platform_booking.catalog import cli as catalog
+from platform_booking.commands import Commands, as_job
+from platform_booking.db import transaction
 from platform_booking.planning import cli as planning
 
-scheduler = AppGroup("scheduler", help="The process that runs the jobs.")
+scheduler = Commands("scheduler", help="The process that runs the jobs.")
 
 
 @scheduler.command("run")
@@ -25,10 +27,9 @@ def run() -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: stop.set())
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
-    if app.config["SETTINGS"].job_database_url is None:
-        raise click.ClickException(
-            "JOB_DATABASE_URL is not set; the scheduler acts as pb_job"
-        )
+    with as_job(), transaction() as session:
+        session.execute(sa.select(1))  # later it waits for the database; not for a typo
+    guards.insist(app.config["SETTINGS"].database_url)
     if not jobs.run_forever(app, stop):
         os._exit(0)  # a search that does not hear us; its night is taken over by its lease
 

@@ -2,15 +2,15 @@
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 from flask_babel import force_locale
 
 from platform_booking.accounts import administration
 from platform_booking.clock import utcnow
-from platform_booking.db import JOB, acting_as, transaction
+from platform_booking.commands import Commands, as_job
+from platform_booking.db import transaction
 from platform_booking.errors import IllegalMove, NotFound, RulesBroken
 
-group = AppGroup("accounts", help="Organisations and members.")
+group = Commands("accounts", help="Organisations and members.")
 
 
 @group.command("bootstrap")
@@ -18,7 +18,7 @@ group = AppGroup("accounts", help="Organisations and members.")
 @click.option("--name", prompt="Name")
 def bootstrap(email: str, name: str) -> None:
     """Make the first park administrator; print the link that lets him choose a password."""
-    with force_locale("en"), acting_as(JOB), transaction() as session:
+    with force_locale("en"), as_job(), transaction() as session:
         try:
             secret = administration.bootstrap(session, email=email, name=name, now=utcnow())
         except (IllegalMove, RulesBroken) as fault:
@@ -30,7 +30,7 @@ def bootstrap(email: str, name: str) -> None:
 @click.option("--email", prompt="E-mail of the member")
 def link(email: str) -> None:
     """Print the link with which a member chooses a new password."""
-    with acting_as(JOB), transaction() as session:
+    with as_job(), transaction() as session:
         try:
             path = administration.password_link(session, email=email, now=utcnow())
         except NotFound:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 from flask import current_app
-from flask.cli import AppGroup
 
 from platform_booking.catalog import loader
 from platform_booking.clock import utcnow
-from platform_booking.db import JOB, acting_as, transaction
+from platform_booking.commands import Commands, as_job
+from platform_booking.db import transaction
 from platform_booking.errors import RulesBroken
 
-group = AppGroup("catalog", help="What can be asked for.")
+group = Commands("catalog", help="What can be asked for.")
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -46,13 +46,11 @@ def load_demo() -> None:
 def _load(text: str | bytes, *, retire: bool = False) -> None:
     content = _parsed(text)
     settings = current_app.config["SETTINGS"]
-    if settings.job_database_url is None:
-        raise click.ClickException("JOB_DATABASE_URL is not set; a load acts as pb_job")
     if content["demo"] and not settings.demo:
         raise click.ClickException(
             "the file holds demo data; set PB_DEMO=yes, so that every page says so"
         )
-    with _told(), acting_as(JOB), transaction() as session:
+    with _told(), as_job(), transaction() as session:
         done = loader.load(session, content, now=utcnow(), zone=settings.zone)
         if done.retired > done.resources and not retire:
             raise click.ClickException(

@@ -8,11 +8,11 @@ from datetime import date, datetime
 import click
 import sqlalchemy as sa
 from flask import current_app
-from flask.cli import AppGroup
 from flask_babel import force_locale
 
 from platform_booking.clock import utcnow
-from platform_booking.db import JOB, acting_as, transaction
+from platform_booking.commands import Commands, as_job
+from platform_booking.db import transaction
 from platform_booking.errors import BookingError, RulesBroken
 from platform_booking.planning import nightly, publication, rules
 from platform_booking.planning.drafting import Outcome
@@ -20,7 +20,7 @@ from platform_booking.planning.models import Plan, PlanProblem
 from platform_booking.planning.states import PlanState
 from solver.options import Progress
 
-group = AppGroup("plan", help="Nightly plans.")
+group = Commands("plan", help="Nightly plans.")
 
 _TENTHS = 10  # of a second: the unit of the bar
 _SECONDS_BETWEEN_LINES = 5.0
@@ -54,10 +54,8 @@ def _night(
 @contextmanager
 def _as_job() -> Iterator[None]:
     """Act as pb_job; what the service refuses becomes one sentence."""
-    if current_app.config["SETTINGS"].job_database_url is None:
-        raise click.ClickException("JOB_DATABASE_URL is not set; nights act as pb_job")
     try:
-        with force_locale("en"), acting_as(JOB):
+        with force_locale("en"), as_job():
             yield
     except BookingError as fault:
         raise click.ClickException(str(fault) or type(fault).__name__) from None

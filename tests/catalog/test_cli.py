@@ -117,7 +117,7 @@ def test_without_a_job_address_the_setting_is_named(database: Urls, file: Path) 
         done = run(app, "load", str(file))
     assert (done.exit_code, done.output) == (
         1,
-        "Error: JOB_DATABASE_URL is not set; a load acts as pb_job\n",
+        "Error: JOB_DATABASE_URL is not set; this command acts as pb_job\n",
     )
 
 
