@@ -8,12 +8,16 @@ BookingError
 │   ├── RulesBroken
 │   └── IllegalMove    the thing is not in a state that allows this
 ├── Conflict     somebody else was faster, or holds what is needed (409)
-    ├── CapacityTaken
-    ├── StaleVersion
-    ├── NightRunning
-    ├── NightFailed
-    ├── NightStopped
-    └── Fenced
+│   ├── CapacityTaken
+│   ├── StaleVersion
+│   ├── NightRunning
+│   ├── NightFailed
+│   ├── NightStopped
+│   └── Fenced
+├── Unauthenticated        nobody is signed in (401)
+├── PreconditionFailed     it has changed since it was read (412)
+├── PreconditionRequired   which version was read is not said (428)
+└── TooMany                too many attempts (429)
 Misconfigured    a setting is missing or wrong; the service does not start
 """
 
@@ -147,6 +151,21 @@ class PreconditionFailed(BookingError):
     """What If-Match names is no longer what stands."""
 
     code = "stale_version"
+
+
+class PreconditionRequired(BookingError):
+    """The asker must say which version he has read. `header` is where."""
+
+    code = "if_match_required"
+
+    def __init__(self, header: str, message: str) -> None:
+        super().__init__(message)
+        self.header = header
+
+    def details(self) -> dict[str, object]:
+        """Return which header is missing, and how to fill it."""
+        told = {"rule": self.code, "message": str(self), "where": self.header}
+        return {"violations": [told]}
 
 
 class TooMany(BookingError):

@@ -15,7 +15,12 @@ from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
-from platform_booking.web.etag import expected_version
+from platform_booking.web.etag import (
+    expected_version,
+    needs_if_match,
+    required_version,
+    takes_if_match,
+)
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, envelope, paged
 
@@ -76,25 +81,15 @@ def show(booking_id: UUID) -> Any:
 
 
 @bp.patch("/bookings/<uuid:booking_id>")
+@needs_if_match
 @bp.arguments(schemas.MoveSchema)
 @bp.response(200, schemas.BookingSchema)
 def move(asked: AskedMove, booking_id: UUID) -> Any:
     """Give a booking another time or quantity. Needs If-Match."""
-    version = expected_version()
-    if version is None:
-        raise RulesBroken(
-            [
-                Violation(
-                    "if_match_required",
-                    _("send If-Match with the ETag of the booking that you have read"),
-                    "If-Match",
-                )
-            ]
-        )
     line = services.move(
         booking_id,
         asked,
-        expected_version=version,
+        expected_version=required_version(),
         actor=current_actor(),
         now=utcnow(),
         zone=current_app.config["SETTINGS"].zone,
@@ -104,6 +99,7 @@ def move(asked: AskedMove, booking_id: UUID) -> Any:
 
 @bp.post("/bookings/<uuid:booking_id>/cancel")
 @idempotent
+@takes_if_match
 @bp.response(200, schemas.BookingSchema)
 def cancel(booking_id: UUID) -> Any:
     """Cancel a booking; late where the resource's policy says so."""

@@ -83,12 +83,12 @@ def move(
     booking_id: UUID,
     asked: AskedMove,
     *,
-    expected_version: int,
+    expected_version: int | None,
     actor: Actor,
     now: datetime,
     zone: ZoneInfo,
 ) -> BookingLine:
-    """Give a booking another time or quantity.
+    """Give a booking another time or quantity. `expected_version` None takes any.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> B
 def _move(
     booking_id: UUID,
     asked: AskedMove,
-    expected_version: int,
+    expected_version: int | None,
     *,
     actor: Actor,
     now: datetime,
@@ -283,11 +283,24 @@ def _changeable(
     if expected_version is not None and line.booking.version != expected_version:
         raise PreconditionFailed
     if not is_open(line):
-        raise IllegalMove
+        raise IllegalMove(_why_closed(line.booking.state))
     reason = fixed_because(line, now=now)
     if reason is not None:
         raise RulesBroken([reason])
     return line
+
+
+def _why_closed(state: BookingState) -> str:
+    if state in {BookingState.CANCELLED, BookingState.LATE_CANCELLED}:
+        return str(
+            _(
+                "the booking is cancelled already; nothing is left to do, but to book anew"
+                " if need be"
+            )
+        )
+    if state is BookingState.IN_USE:
+        return str(_("it has begun already; only the platform's staff can end it"))
+    return str(_("the booking is over; book another slot if you need more time"))
 
 
 def _relocate(session: Session, booking: Booking, slot: Slot, *, now: datetime) -> None:

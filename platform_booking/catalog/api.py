@@ -18,7 +18,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
-from platform_booking.web.blueprint import Blueprint
+from platform_booking.web.blueprint import Blueprint, takes_header
 from platform_booking.web.etag import set_etag
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, PageArgs, envelope, paged
@@ -32,6 +32,7 @@ View = Callable[..., Any]
 def of_the_load(view: View) -> View:
     """Mark an answer that depends on the newest load alone; answer 304 if it is known."""
 
+    @takes_header("If-None-Match", "An ETag that you have; 304 if nothing has changed.")
     @wraps(view)
     def marked(*args: Any, **kwargs: Any) -> Any:
         number = queries.version(db.session())

@@ -5,17 +5,21 @@ from typing import Any
 from uuid import UUID
 
 from flask import Response, current_app, jsonify, url_for
-from flask_babel import gettext as _
 
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import RulesBroken, Violation
 from platform_booking.orders import queries, schemas, services
 from platform_booking.orders.asking import NewOrder
 from platform_booking.orders.lines import OrderDetail
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
-from platform_booking.web.etag import expected_version, set_etag
+from platform_booking.web.etag import (
+    expected_version,
+    needs_if_match,
+    required_version,
+    set_etag,
+    takes_if_match,
+)
 from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, envelope, paged
 
@@ -70,30 +74,26 @@ def show(order_id: UUID) -> Response:
 
 @bp.put("/<uuid:order_id>")
 @idempotent
+@needs_if_match
 @bp.arguments(schemas.NewOrderSchema)
 @bp.response(200, schemas.HandedSchema)
 def amend(new: NewOrder, order_id: UUID) -> Response:
     """Replace what an order asks for, while nothing of it is booked. Needs If-Match."""
-    version = expected_version()
-    if version is None:
-        raise RulesBroken(
-            [
-                Violation(
-                    "if_match_required",
-                    _("send If-Match with the ETag of the order that you have read"),
-                    "If-Match",
-                )
-            ]
-        )
     return _handed(
         services.amend(
-            order_id, new, version=version, by=_asker(), now=utcnow(), zone=_zone()
+            order_id,
+            new,
+            version=required_version(),
+            by=_asker(),
+            now=utcnow(),
+            zone=_zone(),
         )
     )
 
 
 @bp.post("/<uuid:order_id>/withdraw")
 @idempotent
+@takes_if_match
 @bp.response(200, schemas.OrderSchema)
 def withdraw(order_id: UUID) -> Response:
     """Withdraw an order; its future bookings are cancelled with it."""

@@ -134,14 +134,14 @@ def amend(
     public_id: UUID,
     new: NewOrder,
     *,
-    version: int,
+    version: int | None,
     by: Asker,
     now: datetime,
     zone: ZoneInfo,
 ) -> Handed:
     """Replace what an order asks for, while nothing of it is booked.
 
-    Its steps wait again: what a draft has planned for it lapses.
+    Its steps wait again: what a draft has planned for it lapses. `version` None takes any.
 
     Raises
     ------
@@ -156,7 +156,7 @@ def amend(
     """
     with transaction() as session:
         order = _taken(session, public_id, by=by)
-        if order.version != version:
+        if version is not None and order.version != version:
             raise PreconditionFailed
         if order.state is not OrderState.SUBMITTED:
             raise IllegalMove(_("only an order that is in force can be amended"))
@@ -216,7 +216,7 @@ def _withdraw(
     if version is not None and order.version != version:
         raise PreconditionFailed
     if order.state is not OrderState.SUBMITTED:
-        raise IllegalMove(_("the order is not in force any more"))
+        raise IllegalMove(_why_closed(order.state))
     held = _held(session, order)
     begun = [
         step for step in order.steps if step.state not in (*_UNBOOKED, StepState.BOOKED)
@@ -240,6 +240,12 @@ def _withdraw(
         now=now,
         detail={"bookings": len(held), "late": len(late)},
     )
+
+
+def _why_closed(state: OrderState) -> str:
+    if state is OrderState.WITHDRAWN:
+        return str(_("the order is withdrawn already; there is nothing left to do"))
+    return str(_("the order has expired; there is nothing left to withdraw"))
 
 
 def _held(session: Session, order: Order) -> list[tuple[Booking, dict[str, Any]]]:

@@ -24,6 +24,7 @@ STATUS: dict[type[errors.BookingError], int] = {
     errors.Unauthenticated: 401,
     errors.TooMany: 429,
     errors.PreconditionFailed: 412,
+    errors.PreconditionRequired: 428,
 }
 _CODES = {
     400: "malformed",
@@ -56,6 +57,7 @@ def title(code: str, status: int) -> str:
         "illegal_move": _("This cannot be done in its present state."),
         "capacity_taken": _("Somebody was faster: there is no room left in that time."),
         "stale_version": _("It has changed since you read it. Load it again."),
+        "if_match_required": _("Say which version you have read."),
         "night_running": _("The allocation of that night is already running."),
         "fenced": _("Another runner has taken this work over."),
         "too_many": _("Too many attempts. Wait a little."),

@@ -20,17 +20,24 @@ from platform_booking.clock import utcnow
 from platform_booking.db import enclosing
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
+from platform_booking.web.blueprint import takes_header
 from platform_booking.web.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 _LONGEST = 255
 KEPT = timedelta(days=3)  # promised are 24 hours
 View = Callable[..., Any]
+_told = takes_header(
+    HEADER,
+    "A key of your own, 1 to 255 printable characters: a retry with the same one gets the"
+    " first answer and does nothing twice, for 24 hours at least.",
+)
 
 
 def idempotent(view: View) -> View:
     """Answer a repeated key with the first answer. Outermost below the route."""
 
+    @_told
     @wraps(view)
     def once(*args: Any, **kwargs: Any) -> Any:
         key = request.headers.get(HEADER)

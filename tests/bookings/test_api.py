@@ -495,7 +495,10 @@ def test_a_move_keeps_the_rules(world) -> None:
 
     assert rules_of(change({"quantity": 2})) == {("quantity", "quantity")}
     assert rules_of(change({"ends_at": iso(MONDAY)})) == {("empty", "ends_at")}
-    assert rules_of(change({"quantity": 1}, None)) == {("if_match_required", "If-Match")}
+    without = change({"quantity": 1}, None)
+    assert (without.status_code, without.json["code"]) == (428, "if_match_required")
+    assert without.json["violations"][0]["where"] == "If-Match"
+    assert change({"quantity": 1}, {"If-Match": "*"}).status_code == 200
     assert change({}).status_code == 422
     assert rules_of(change({"resource_id": str(uuid4())})) == {("invalid", "resource_id")}
 
@@ -507,8 +510,9 @@ def test_a_cancelled_booking_frees_its_place(world) -> None:
     assert (answer.json["state"], answer.json["version"]) == ("cancelled", 2)
     assert answer.headers["ETag"] == '"2"'
     assert world.rivals("POST", "/bookings", json=slot(world.etcher)).status_code == 201
-    again = world.call("POST", f"/bookings/{made}/cancel")
+    again = world.call("POST", f"/bookings/{made}/cancel?lang=en")
     assert (again.status_code, again.json["code"]) == (422, "illegal_move")
+    assert "cancelled already; nothing is left" in again.json["violations"][0]["message"]
 
 
 def test_cancelling_a_booking_that_has_changed_is_refused(world) -> None:
