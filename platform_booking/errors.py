@@ -9,6 +9,7 @@ BookingError
 │   └── IllegalMove    the thing is not in a state that allows this
 ├── Conflict     somebody else was faster, or holds what is needed (409)
 │   ├── CapacityTaken
+│   ├── AlreadyThere
 │   ├── StaleVersion
 │   ├── NightRunning
 │   ├── NightFailed
@@ -23,6 +24,7 @@ Misconfigured    a setting is missing or wrong; the service does not start
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,21 @@ class CapacityTaken(Conflict):
     """The resource has no room left in that time."""
 
     code = "capacity_taken"
+
+
+class AlreadyThere(Conflict):
+    """Just the same is there already. `existing` is its public id."""
+
+    code = "already_there"
+
+    def __init__(self, message: str, existing: UUID) -> None:
+        super().__init__(message)
+        self.existing = existing
+
+    def details(self) -> dict[str, object]:
+        """Return what is there, and what to do about it."""
+        told = {"rule": self.code, "message": str(self), "where": ""}
+        return {"existing": str(self.existing), "violations": [told]}
 
 
 class StaleVersion(Conflict):

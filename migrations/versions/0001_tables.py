@@ -857,6 +857,12 @@ def upgrade() -> None:
         ["resource_id", "ends_at", "starts_at"],
         unique=False,
     )
+    op.create_index(
+        "outage_once",
+        "outage",
+        ["resource_id", "starts_at", "ends_at", "kind"],
+        unique=True,
+    )
     op.create_table(
         "recipe",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -1217,6 +1223,7 @@ def downgrade() -> None:
     op.drop_table("resource_capability")
     op.drop_index(op.f("ix_recipe_capability_id"), table_name="recipe")
     op.drop_table("recipe")
+    op.drop_index("outage_once", table_name="outage")
     op.drop_index(
         op.f("ix_outage_resource_id_outage_ends_at_outage_starts_at"), table_name="outage"
     )

@@ -293,6 +293,7 @@ class Outage(PublicId, Model):
     __table_args__ = (
         sa.CheckConstraint("ends_at > starts_at", name="order"),
         sa.Index(None, "resource_id", "ends_at", "starts_at"),
+        sa.Index("outage_once", "resource_id", "starts_at", "ends_at", "kind", unique=True),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 import sqlalchemy as sa
+from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
@@ -12,7 +13,13 @@ from platform_booking.catalog import queries
 from platform_booking.catalog.models import Outage, Resource
 from platform_booking.catalog.rules import NewOutage, outage_violations
 from platform_booking.db import transaction
-from platform_booking.errors import Forbidden, IllegalMove, NotFound, RulesBroken
+from platform_booking.errors import (
+    AlreadyThere,
+    Forbidden,
+    IllegalMove,
+    NotFound,
+    RulesBroken,
+)
 from platform_booking.web.actor import Actor
 
 _PATIENCE_MS = 3_000
@@ -55,6 +62,8 @@ def declare_outage(
     Forbidden
         If the actor does not operate its platform.
     RulesBroken
+    AlreadyThere
+        If the same time has been declared for it as an outage of the same kind.
     """
     broken = list(outage_violations(new, now=now))
     with transaction() as session:
@@ -62,6 +71,7 @@ def declare_outage(
         if broken:
             raise RulesBroken(broken)
         _guard(session, resource)
+        _insist_on_anew(session, resource, new)
         outage = Outage(
             resource_id=resource.id,
             starts_at=new.starts_at,
@@ -122,6 +132,28 @@ def end_outage(outage_id: UUID, *, actor: Actor, now: datetime) -> Resource:
             detail={"resource": resource.code, "ended_at": now.isoformat()},
         )
     return resource
+
+
+def _insist_on_anew(session: Session, resource: Resource, new: NewOutage) -> None:
+    """Refuse what is declared already. The guard's row is held: no rival comes between."""
+    existing = session.scalar(
+        sa.select(Outage.public_id).filter_by(
+            resource_id=resource.id,
+            starts_at=new.starts_at,
+            ends_at=new.ends_at,
+            kind=new.kind,
+        )
+    )
+    if existing is not None:
+        raise AlreadyThere(
+            _(
+                "%(code)s is declared down for just that time already (outage %(id)s);"
+                " nothing is left to do, or end that one first",
+                code=resource.code,
+                id=existing,
+            ),
+            existing,
+        )
 
 
 def _outage(session: Session, public_id: UUID) -> Outage:

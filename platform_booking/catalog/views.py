@@ -25,7 +25,7 @@ from platform_booking.catalog.models import Platform, Resource, ResourceKind
 from platform_booking.catalog.shares import Outlook, fortnight, outlooks, together
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import IllegalMove, RulesBroken, Violation
+from platform_booking.errors import AlreadyThere, IllegalMove, RulesBroken, Violation
 from platform_booking.web.actor import current_actor
 from platform_booking.web.i18n import local_time
 
@@ -122,6 +122,9 @@ def declare(code: str) -> ResponseReturnValue:
     except RulesBroken as broken:
         page = _resource_page(of, filled=filled, violations=broken.violations)
         return page, 422
+    except AlreadyThere as fault:
+        told = Violation(fault.code, str(fault), "starts_at")
+        return _resource_page(of, filled=filled, violations=[told]), 409
     flash(_declared(done.hits), "warning" if done.hits else "success")
     return redirect(url_for("catalog.resource", code=code))
 

@@ -137,11 +137,10 @@ def _decide(body: dict[str, Any], plan_id: UUID, *, approve: bool) -> dict[str, 
     return {"decided": decided}
 
 
-def _platform_ids(codes: list[str] | None) -> tuple[int, ...]:
-    known = dict(db.session.execute(sa.select(Platform.code, Platform.id)).all())
+def _platform_ids(codes: list[str] | None) -> tuple[int, ...] | None:
     if codes is None:
-        actor = current_actor()
-        return tuple(known.values()) if actor.is_park else actor.platform_ids
+        return None
+    known = dict(db.session.execute(sa.select(Platform.code, Platform.id)).all())
     unknown = [c for c in codes if c not in known]
     if unknown:
         raise RulesBroken(

@@ -1,6 +1,6 @@
 """House rules of the night. Pure: plain values in, every broken rule out."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -62,6 +62,31 @@ def broken_by_decision(state: PlanState, *, pending: int) -> Iterator[Violation]
             _("These platforms have decided already, or the plan changes nothing there."),
             "platforms",
         )
+
+
+def platforms_unnamed(pending: Sequence[str]) -> Violation:
+    """Return what speaks against deciding for others without saying for whom."""
+    return Violation(
+        "platforms_unnamed",
+        _(
+            "You operate none of the platforms yourself: name those that you decide for in"
+            " platforms. Pending are %(codes)s.",
+            codes=", ".join(pending),
+        ),
+        "platforms",
+    )
+
+
+def platforms_of_others(codes: Sequence[str]) -> Violation:
+    """Return what speaks against deciding for platforms of others beside one's own."""
+    return Violation(
+        "not_operated",
+        _(
+            "You do not operate %(codes)s; leave that out. Nothing has been decided.",
+            codes=", ".join(codes),
+        ),
+        "platforms",
+    )
 
 
 def broken_by_publication(state: PlanState, *, ready: int) -> Iterator[Violation]:

@@ -88,7 +88,10 @@ class PlanDetailSchema(PlanSchema):
 
 
 class DecisionSchema(StrictSchema):
-    """Body of approve and reject: for which platforms; all that one operates by default."""
+    """Body of approve and reject: for which platforms; all that one operates by default.
+
+    The park, which operates none, must name them.
+    """
 
     platforms = fields.List(
         fields.String(), load_default=None, validate=validate.Length(min=1, max=50)

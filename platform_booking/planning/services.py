@@ -1,6 +1,6 @@
 """What people do with a plan: ask for a night, approve or reject, ask for publication."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
+from platform_booking.catalog.models import Platform
 from platform_booking.db import transaction
 from platform_booking.errors import Forbidden, NightRunning, NotFound, RulesBroken
 from platform_booking.planning import publication, rules
@@ -49,7 +50,7 @@ def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -
 
 def decide(
     plan_id: UUID,
-    platform_ids: tuple[int, ...],
+    platform_ids: tuple[int, ...] | None,
     *,
     approve: bool,
     note: str,
@@ -58,7 +59,8 @@ def decide(
 ) -> int:
     """Approve or reject a plan for platforms; return how many decided by this.
 
-    Platforms that have decided already stay as they are.
+    Platforms that have decided already stay as they are. None stands for all that the
+    actor operates; the park, which operates none, must name them.
 
     Raises
     ------
@@ -67,17 +69,23 @@ def decide(
     Forbidden
         If the actor operates none of these platforms.
     RulesBroken
-        If the plan is not open for decisions, or all of these platforms have decided.
+        If the plan is not open for decisions, all of these platforms have decided, some
+        are others', or none are named by the park.
     """
-    allowed = {p for p in platform_ids if actor.is_park or p in actor.platform_ids}
+    unnamed = platform_ids is None and actor.is_park and not actor.platform_ids
+    asked_for = set(actor.platform_ids if platform_ids is None else platform_ids)
+    allowed = {p for p in asked_for if actor.is_park or p in actor.platform_ids}
     with transaction() as session:
         plan = session.scalars(
             sa.select(Plan).filter_by(public_id=plan_id).with_for_update(read=True)
         ).one_or_none()
         if plan is None:
             raise NotFound
-        if not allowed:
+        if not allowed and not unnamed:
             raise Forbidden
+        if foreign := asked_for - allowed:
+            codes = _codes(session, foreign)
+            raise RulesBroken([rules.platforms_of_others(codes)])
         asked = session.scalars(
             sa.select(Approval)
             .filter_by(plan_id=plan.id)
@@ -85,13 +93,13 @@ def decide(
             .with_for_update()
             .execution_options(populate_existing=True)
         ).all()
-        rows = [
-            row
-            for row in asked
-            if row.platform_id in allowed and row.state is ApprovalState.PENDING
-        ]
+        pending = [row for row in asked if row.state is ApprovalState.PENDING]
+        rows = [row for row in pending if unnamed or row.platform_id in allowed]
         if broken := list(rules.broken_by_decision(plan.state, pending=len(rows))):
             raise RulesBroken(broken)
+        if unnamed:
+            codes = _codes(session, {row.platform_id for row in rows})
+            raise RulesBroken([rules.platforms_unnamed(codes)])
         for row in rows:
             row.state = ApprovalState.APPROVED if approve else ApprovalState.REJECTED
             row.decided_by, row.decided_at, row.note = actor.member_id, now, note
@@ -102,6 +110,15 @@ def decide(
                 platform_id=row.platform_id,
             )
         return len(rows)
+
+
+def _codes(session: Session, platform_ids: Set[int]) -> Sequence[str]:
+    """Return the codes of platforms, in the catalogue's order."""
+    return session.scalars(
+        sa.select(Platform.code)
+        .where(Platform.id.in_(platform_ids))
+        .order_by(Platform.position, Platform.id)
+    ).all()
 
 
 def request_publication(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:

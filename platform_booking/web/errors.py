@@ -56,6 +56,7 @@ def title(code: str, status: int) -> str:
         "rules_broken": _("Some rules are broken."),
         "illegal_move": _("This cannot be done in its present state."),
         "capacity_taken": _("Somebody was faster: there is no room left in that time."),
+        "already_there": _("Just the same is there already."),
         "stale_version": _("It has changed since you read it. Load it again."),
         "if_match_required": _("Say which version you have read."),
         "night_running": _("The allocation of that night is already running."),

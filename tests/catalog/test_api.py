@@ -95,7 +95,7 @@ def test_a_list_costs_as_many_statements_however_long_it_is(
     counts = []
     for more in (1, 16):
         park.more(more)
-        park.outage(park.etcher)
+        park.outage(park.etcher, ends_at=today_at(more, days=7))
         with statements(db.engine) as asked:
             assert call("GET", path, query_string={"limit": 200}).status_code == 200
         counts.append(len([s for s in asked if "token_standing" not in s]))
@@ -236,6 +236,21 @@ def test_an_outage_is_declared_once_and_ended(client: FlaskClient, park: Park) -
     assert operator("DELETE", f"/outages/{made.json['id']}").status_code == 204
     assert items(operator("GET", "/outages")) == []
     assert operator("DELETE", f"/outages/{made.json['id']}").status_code == 404
+
+
+def test_an_outage_declared_twice_is_a_conflict_that_names_the_first(
+    client: FlaskClient, park: Park
+) -> None:
+    operator = program(client, park.operator)
+    path = f"/resources/{park.etcher.public_id}/outages?lang=en"
+    made = operator("POST", path, json=body())
+    again = operator("POST", path, json=body(reason="other words"))
+    assert (again.status_code, again.json["code"]) == (409, "already_there")
+    assert again.json["existing"] == made.json["id"]
+    assert made.json["id"] in again.json["violations"][0]["message"]
+    longer = body(ends_at=today_at(4, days=2).isoformat())
+    assert operator("POST", path, json=longer).status_code == 201
+    assert operator("POST", path, json=body(kind="scheduled_down")).status_code == 201
 
 
 def test_an_outage_that_is_over_cannot_be_ended(client: FlaskClient, park: Park) -> None:

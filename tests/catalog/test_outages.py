@@ -15,7 +15,13 @@ from platform_booking.catalog.models import Outage, OutageKind, Resource
 from platform_booking.catalog.rules import NewOutage, outage_violations
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, db, transaction
-from platform_booking.errors import Forbidden, IllegalMove, NotFound, RulesBroken
+from platform_booking.errors import (
+    AlreadyThere,
+    Forbidden,
+    IllegalMove,
+    NotFound,
+    RulesBroken,
+)
 from platform_booking.web.actor import Actor
 from tests.catalog.looking import RIVAL, Park, looks, today_at
 from tests.factories import identity_of, writing
@@ -235,6 +241,52 @@ def test_two_who_end_the_same_outage_do_it_once(app: Flask, park: Park) -> None:
         thread.join(30)
     assert sorted(came_of) == ["ended", "gone"]
     assert len(stored(AuditEntry)) == 1
+
+
+def test_the_same_outage_is_declared_once_whoever_is_faster(app: Flask, park: Park) -> None:
+    operator = actor_of(park.operator)
+    start = threading.Barrier(2)
+    came_of: list[Any] = []
+
+    def declare() -> None:
+        with app.app_context(), acting_as(operator.identity):
+            start.wait(10)
+            try:
+                done = services.declare_outage(
+                    park.etcher.public_id, new(), actor=operator, now=utcnow()
+                )
+            except AlreadyThere as fault:
+                came_of.append(("there", fault.existing))
+            else:
+                came_of.append(("declared", done.outage.public_id))
+
+    threads = [threading.Thread(target=declare) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    (row,) = stored()
+    assert sorted(came_of) == [("declared", row.public_id), ("there", row.public_id)]
+    assert len(stored(AuditEntry)) == 1
+
+
+def test_the_database_keeps_no_outage_twice(app: Flask, park: Park) -> None:
+    """Whatever the service's code does."""
+    park.outage(park.etcher)
+    with pytest.raises(sa.exc.IntegrityError, match="outage_once"):
+        park.outage(park.etcher, reason="once more")
+    park.outage(park.etcher, kind=OutageKind.UNSCHEDULED)
+    assert len(stored()) == 2
+
+
+def test_a_form_for_an_outage_that_is_there_says_so(app: Flask, park: Park) -> None:
+    visitor = looks(app, park.operator)
+    sure = form() | {"confirmed": "yes"}
+    visitor.submit("/resources/ETCH-1/outages?lang=en", sure)
+    again = visitor.submit("/resources/ETCH-1/outages?lang=en", sure)
+    (row,) = stored()
+    assert again.status_code == 409
+    assert f"already (outage {row.public_id})" in again.text
 
 
 # The page.

@@ -256,6 +256,33 @@ def test_rejecting_by_program_for_named_platforms(plan: Called) -> None:
     assert said == {plan.mine.code: "pending", plan.other.code: "rejected"}
 
 
+def test_the_park_must_say_for_whom_it_decides(plan: Called) -> None:
+    for act in ("/approve?lang=en", "/reject?lang=en"):
+        answer = plan("POST", act, by="park", json={})
+        assert refused(answer) == [("platforms_unnamed", "platforms")]
+        told = answer.json["violations"][0]["message"]
+        assert f"Pending are {plan.mine.code}, {plan.other.code}." in told
+    assert plan("POST", "/approve", json={}).json == {"decided": 1}
+    left = plan("POST", "/approve?lang=en", by="park", json={})
+    assert f"Pending are {plan.other.code}." in left.json["violations"][0]["message"]
+    named = {"platforms": [plan.other.code]}
+    assert plan("POST", "/approve", by="park", json=named).json == {"decided": 1}
+    done = plan("POST", "/approve", by="park", json={})
+    assert refused(done) == [("decided", "platforms")]
+
+
+def test_platforms_of_others_beside_ones_own_are_named_and_nothing_decided(
+    plan: Called,
+) -> None:
+    both = {"platforms": [plan.mine.code, plan.other.code]}
+    answer = plan("POST", "/approve?lang=en", json=both)
+    assert refused(answer) == [("not_operated", "platforms")]
+    told = answer.json["violations"][0]["message"]
+    assert plan.other.code in told
+    assert plan.mine.code not in told
+    assert {a["state"] for a in plan("GET").json["approvals"]} == {"pending"}
+
+
 def test_what_cannot_be_decided_is_refused_by_name(plan: Called) -> None:
     assert plan("POST", "/approve", json={}).status_code == 200
     assert refused(plan("POST", "/approve", json={})) == [("decided", "platforms")]

@@ -197,7 +197,10 @@ def test_a_night_that_is_published_is_not_asked_for_again(
 
 
 def test_an_operator_decides_for_his_platform_and_no_other(morning: Morning) -> None:
-    assert morning.decide(morning.operator, morning.one, morning.two, note="好") == 1
+    with pytest.raises(RulesBroken) as fault:
+        morning.decide(morning.operator, morning.one, morning.two)
+    assert broken(fault) == [("not_operated", "platforms")]
+    assert morning.decide(morning.operator, morning.one, note="好") == 1
     assert morning.states() == {
         morning.one.id: ApprovalState.APPROVED,
         morning.two.id: ApprovalState.PENDING,
