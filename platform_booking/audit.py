@@ -21,7 +21,7 @@ class AuditEntry(Model):
     organisation_id: Mapped[int | None] = mapped_column(index=True)  # whom it concerns
     platform_id: Mapped[int | None] = mapped_column(index=True)
     act: Mapped[str]  # "order.submit", "plan.approve"
-    subject: Mapped[str]  # "order 6f0c…"
+    subject: Mapped[str] = mapped_column(index=True)  # "order 6f0c…"
     detail: Mapped[dict[str, Any]]
 
 

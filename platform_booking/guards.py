@@ -19,16 +19,17 @@ TRIGGERS = {
 FUNCTIONS = (
     "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard",
     "peak_use", "busy", "sign_in_candidate", "member_standing", "token_standing",
-    "redeem_token", "apply_for_registration",
+    "redeem_token", "apply_for_registration", "feed_standing", "kiosk_standing",
+    "take_quotas",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",
     "idempotency_key", "one_time_token", "notice", "booking", "orders", "step", "step_lag",
     "step_booking", "plan", "night", "placement", "left_out", "approval",
     "publication_part", "job_request", "job_run", "audit_entry", "resource", "outage",
-    "occurrence",
+    "occurrence", "series", "usage", "waiting", "quota", "feed", "kiosk",
 )  # fmt: skip
-REVISION = "0003"
+REVISION = "0004"
 """The schema that this code is written for; `migrations/.current-head` says the same."""
 
 _TRIAL = sa.text(

@@ -27,6 +27,14 @@ class Role(StrEnum):
     PARK_ADMIN = "park_admin"
 
 
+class Purpose(StrEnum):
+    """What a project is for: a licence may be good for some of these only."""
+
+    TEACHING = "teaching"
+    ACADEMIC = "academic"
+    COMMERCIAL = "commercial"
+
+
 class Organisation(PublicId, Model):
     """A firm or institute that asks for time."""
 
@@ -102,6 +110,9 @@ class Project(PublicId, Model):
     organisation_id: Mapped[int] = mapped_column(sa.ForeignKey("organisation.id"))
     code: Mapped[str]
     name: Mapped[str]
+    purpose: Mapped[Purpose] = mapped_column(
+        enum_column(Purpose), default=Purpose.COMMERCIAL, server_default="commercial"
+    )
     active: Mapped[bool] = mapped_column(default=True)
 
 

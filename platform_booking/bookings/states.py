@@ -20,6 +20,16 @@ class BookingState(StrEnum):
     DISPLACED = "displaced"
 
 
+class WaitingState(StrEnum):
+    """Where somebody's waiting for a resource stands."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    LAPSED = "lapsed"  # the window is over
+    WITHDRAWN = "withdrawn"
+
+
 ACTIVE = frozenset(
     {
         BookingState.OFFERED,

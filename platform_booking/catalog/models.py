@@ -164,6 +164,10 @@ class Qualification(Model):
     code: Mapped[str] = mapped_column(unique=True)
     name_zh: Mapped[str]
     name_en: Mapped[str]
+    # {"day": {"zh": …, "en": …, "hours": {"mon": [["08:00", "18:00"]], …}}}
+    levels: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default=sa.text("'{}'")
+    )
 
 
 class MemberQualification(Model):
@@ -177,6 +181,7 @@ class MemberQualification(Model):
     )
     organisation_id: Mapped[int | None]  # the member's, for row-level security
     expires_on: Mapped[date | None]
+    level: Mapped[str | None]  # one of the qualification's; None: at all hours
 
 
 class Resource(PublicId, Model):
@@ -209,6 +214,9 @@ class Resource(PublicId, Model):
     policy: Mapped[dict[str, Any]]  # min_minutes, max_minutes, horizon_days, notice_days …
     rate: Mapped[dict[str, Any]]
     notes: Mapped[dict[str, Any]]  # {"zh": …, "en": …} and facts that no rule reads
+    owner_id: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("organisation.id")
+    )  # the company that opens it to others
     guard_seq: Mapped[int] = mapped_column(sa.BigInteger, default=0, server_default="0")
     active: Mapped[bool] = mapped_column(default=True)
     demo: Mapped[bool] = mapped_column(default=False)
@@ -284,6 +292,11 @@ class Occurrence(PublicId, Model):
     capacity: Mapped[int]
     closes_at: Mapped[datetime | None]  # registration closes
     phases: Mapped[dict[str, Any]]
+    min_fill: Mapped[int] = mapped_column(default=0, server_default="0")  # below: no run
+    quotas: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, server_default=sa.text("'{}'")
+    )  # the most that each priority class may take; {} for no such limit
+    called_off_at: Mapped[datetime | None]
 
 
 class Outage(PublicId, Model):
@@ -303,6 +316,9 @@ class Outage(PublicId, Model):
     kind: Mapped[OutageKind] = mapped_column(enum_column(OutageKind))
     reason: Mapped[str] = mapped_column(default="")
     declared_by: Mapped[int | None] = mapped_column(sa.ForeignKey("member.id"))
+    taken_back_by: Mapped[int | None] = mapped_column(
+        sa.ForeignKey("organisation.id")
+    )  # its owner, who alone may book then; None: it is down
 
 
 class RouteTemplate(PublicId, Model):

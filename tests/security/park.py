@@ -58,6 +58,7 @@ from tests.factories import (
     make_resource,
     writing,
 )
+from tests.security.around_bookings import add_kiosk, surround
 from tests.visitor import Visitor, bearer
 
 _CANARY = re.compile(r"CANARY-([A-D])-([a-z_]+)-[0-9a-f]{12}", re.IGNORECASE)
@@ -213,8 +214,13 @@ def _fill(session: Session, park: Park) -> None:
         "staff": str(staff.public_id),
         "invitation": invitation,
     }
-    _let_in(park, "operator_1", make_operator(session, first))
-    _let_in(park, "operator_2", make_operator(session, second))
+    operators = [make_operator(session, platform) for platform in (first, second)]
+    for number, (operator, resource) in enumerate(
+        zip(operators, (tool, other), strict=True)
+    ):
+        kiosk = add_kiosk(session, resource, by=operator)
+        park.ids[f"kiosk_{number + 1}"] = str(kiosk.public_id)
+        _let_in(park, f"operator_{number + 1}", operator)
     _let_in(park, "park", make_park_admin(session))
     _let_in(park, "anonymous", None)
 
@@ -268,6 +274,7 @@ def _tenant(
         starts_at=park.monday + after,
     )
     _serve(session, booked, booking)
+    around = surround(session, booking, engineer, project, flag=canary(firm, "flag"))
     _propose(session, plan, order, left, firm=firm, tool=tool, at=park.monday + after)
     session.add_all(
         [
@@ -290,7 +297,11 @@ def _tenant(
     )
     names = {"order": order, "left": left, "booked": booked, "project": project}
     names |= {"request": _beside(session, firm, engineer, order, tool=tool)}
-    names |= {"booking": booking, "organisation": organisation, "engineer": engineer}
+    names |= around | {
+        "booking": booking,
+        "organisation": organisation,
+        "engineer": engineer,
+    }
     park.ids |= {f"{key}_{firm.lower()}": str(row.public_id) for key, row in names.items()}
     _let_in(park, f"engineer_{firm.lower()}", engineer)
     park.ids[f"token_{firm.lower()}"] = str(

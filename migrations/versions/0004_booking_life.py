@@ -1,0 +1,541 @@
+"""Bookings that a fab can live with: series, usage, waiting, quotas, feeds, kiosks.
+
+Revision ID: 0004
+Revises: 0003
+"""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+MEMBER = "(SELECT nullif(current_setting('app.member', true), '')::int)"
+ORGANISATION = "(SELECT nullif(current_setting('app.organisation', true), '')::int)"
+PLATFORMS = "(SELECT coalesce(nullif(current_setting('app.platforms', true), ''), '{}')::int[])::int[]"
+PARK = "(SELECT current_setting('app.park', true) = 'yes')"
+OPERATES = f"cardinality({PLATFORMS}) > 0"
+OWN = f"organisation_id = {ORGANISATION}"
+OF_PLATFORM = f"platform_id = ANY ({PLATFORMS})"
+OF_RESOURCE = (
+    "EXISTS (SELECT FROM resource r WHERE r.id = resource_id"
+    f" AND r.platform_id = ANY ({PLATFORMS}))"
+)
+# table: (who may read, who may write), as in 0003.
+TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "series": ((OWN, OF_RESOURCE, PARK), (OWN, OF_RESOURCE, PARK)),
+    "usage": ((OWN, OF_PLATFORM, PARK), (OWN, OF_PLATFORM, PARK)),
+    "waiting": ((OWN, OF_PLATFORM, PARK), (OWN, OF_PLATFORM, PARK)),
+    "quota": (
+        (OWN, f"organisation_id IS NULL AND {MEMBER} IS NOT NULL", OPERATES, PARK),
+        (OF_PLATFORM, PARK),
+    ),
+    "feed": ((f"member_id = {MEMBER}",), (f"member_id = {MEMBER}",)),
+    "kiosk": ((OF_PLATFORM, PARK), (OF_PLATFORM, PARK)),
+}
+
+FUNCTIONS = """
+-- Whose calendar a secret address shows. The secret is all that a calendar program has.
+CREATE FUNCTION feed_standing(hash text) RETURNS TABLE (feed_id int, member_id int, resource_id int)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT f.id, f.member_id, f.resource_id FROM feed f
+   WHERE f.token_hash = hash AND f.revoked_at IS NULL
+$$;
+
+CREATE FUNCTION kiosk_standing(hash text)
+  RETURNS TABLE (kiosk_id int, public_id uuid, name text, platform_id int, resource_id int)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT k.id, k.public_id, k.name, k.platform_id, k.resource_id FROM kiosk k
+   WHERE k.token_hash = hash AND k.revoked_at IS NULL
+$$;
+
+-- Whoever spends a pooled quota waits for whoever else spends it: what each then counts is true.
+-- An UPDATE, not a lock, as in booking_guard(); in the order of ids, so that nobody deadlocks.
+CREATE FUNCTION take_quotas(which int[]) RETURNS void
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  one int;
+BEGIN
+  FOR one IN SELECT DISTINCT unnest(which) ORDER BY 1 LOOP
+    UPDATE quota SET guard_seq = guard_seq + 1 WHERE id = one;
+  END LOOP;
+END $$;
+"""
+SIGNATURES = ("feed_standing(text)", "kiosk_standing(text)", "take_quotas(int[])")
+
+
+def _sources(allowed: str) -> None:
+    op.execute("ALTER TABLE booking DROP CONSTRAINT ck_booking_source")
+    op.execute(
+        f"ALTER TABLE booking ADD CONSTRAINT ck_booking_source CHECK (source IN ({allowed}))"
+    )
+
+
+def upgrade() -> None:
+    op.create_table(
+        "feed",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Integer(), nullable=False),
+        sa.Column("resource_id", sa.Integer(), nullable=True),
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["member.id"], name=op.f("fk_feed_member_id_member")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_feed_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_feed")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_feed_public_id")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_feed_token_hash")),
+    )
+    op.create_index(op.f("ix_feed_member_id"), "feed", ["member_id"], unique=False)
+    op.create_table(
+        "kiosk",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("platform_id", sa.Integer(), nullable=False),
+        sa.Column("resource_id", sa.Integer(), nullable=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("prefix", sa.Text(), nullable=False),
+        sa.Column("token_hash", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["created_by"], ["member.id"], name=op.f("fk_kiosk_created_by_member")
+        ),
+        sa.ForeignKeyConstraint(
+            ["platform_id"], ["platform.id"], name=op.f("fk_kiosk_platform_id_platform")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_kiosk_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kiosk")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_kiosk_public_id")),
+        sa.UniqueConstraint("token_hash", name=op.f("uq_kiosk_token_hash")),
+    )
+    op.create_index(op.f("ix_kiosk_platform_id"), "kiosk", ["platform_id"], unique=False)
+    op.create_table(
+        "quota",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=True),
+        sa.Column("project_id", sa.Integer(), nullable=True),
+        sa.Column("platform_id", sa.Integer(), nullable=True),
+        sa.Column("resource_id", sa.Integer(), nullable=True),
+        sa.Column(
+            "period",
+            sa.Enum(
+                "day",
+                "week",
+                "month",
+                "year",
+                name="period",
+                native_enum=False,
+                create_constraint=True,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("active", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("guard_seq", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint("minutes >= 0", name=op.f("ck_quota_minutes")),
+        sa.CheckConstraint(
+            "project_id IS NULL OR organisation_id IS NOT NULL",
+            name=op.f("ck_quota_project_is_of_one"),
+        ),
+        sa.CheckConstraint(
+            "resource_id IS NULL OR platform_id IS NOT NULL",
+            name=op.f("ck_quota_resource_is_of_one"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+            name=op.f("fk_quota_organisation_id_organisation"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["platform_id"], ["platform.id"], name=op.f("fk_quota_platform_id_platform")
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_quota_project_id_project")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_quota_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_quota")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_quota_public_id")),
+    )
+    op.create_index(
+        op.f("ix_quota_organisation_id"), "quota", ["organisation_id"], unique=False
+    )
+    op.create_table(
+        "series",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Integer(), nullable=True),
+        sa.Column("resource_id", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["member.id"], name=op.f("fk_series_member_id_member")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+            name=op.f("fk_series_organisation_id_organisation"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_series_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_series")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_series_public_id")),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=True), nullable=False),
+        sa.Column("booking_id", sa.BigInteger(), nullable=False),
+        sa.Column("resource_id", sa.Integer(), nullable=False),
+        sa.Column("platform_id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Integer(), nullable=True),
+        sa.Column("began_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint(
+            "ended_at IS NULL OR ended_at >= began_at", name=op.f("ck_usage_interval")
+        ),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["booking.id"], name=op.f("fk_usage_booking_id_booking")
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["member.id"], name=op.f("fk_usage_member_id_member")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+            name=op.f("fk_usage_organisation_id_organisation"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["platform_id"], ["platform.id"], name=op.f("fk_usage_platform_id_platform")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_usage_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_usage")),
+        sa.UniqueConstraint("booking_id", name=op.f("uq_usage_booking_id")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_usage_public_id")),
+    )
+    op.create_index(
+        op.f("ix_usage_organisation_id_usage_began_at"),
+        "usage",
+        ["organisation_id", "began_at"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_usage_platform_id_usage_began_at"),
+        "usage",
+        ["platform_id", "began_at"],
+        unique=False,
+    )
+    op.create_table(
+        "waiting",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("resource_id", sa.Integer(), nullable=False),
+        sa.Column("platform_id", sa.Integer(), nullable=False),
+        sa.Column("organisation_id", sa.Integer(), nullable=False),
+        sa.Column("member_id", sa.Integer(), nullable=True),
+        sa.Column("project_id", sa.Integer(), nullable=True),
+        sa.Column("from_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("to_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("minutes", sa.Integer(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        sa.Column("recipe_id", sa.Integer(), nullable=True),
+        sa.Column("wafer_mm", sa.Integer(), nullable=True),
+        sa.Column("class_rank", sa.Integer(), nullable=True),
+        sa.Column("flags", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column(
+            "first_right", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+        sa.Column("displaced_id", sa.BigInteger(), nullable=True),
+        sa.Column(
+            "state",
+            sa.Enum(
+                "waiting",
+                "offered",
+                "accepted",
+                "lapsed",
+                "withdrawn",
+                name="waitingstate",
+                native_enum=False,
+                create_constraint=True,
+                length=24,
+            ),
+            nullable=False,
+        ),
+        sa.Column("booking_id", sa.BigInteger(), nullable=True),
+        sa.Column("passed", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("public_id", sa.Uuid(), nullable=False),
+        sa.CheckConstraint(
+            "(state IN ('offered', 'accepted')) = (booking_id IS NOT NULL)",
+            name=op.f("ck_waiting_offer_is_a_booking"),
+        ),
+        sa.CheckConstraint(
+            "minutes >= 1 AND quantity >= 1", name=op.f("ck_waiting_amount")
+        ),
+        sa.CheckConstraint("to_at > from_at", name=op.f("ck_waiting_window")),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["booking.id"], name=op.f("fk_waiting_booking_id_booking")
+        ),
+        sa.ForeignKeyConstraint(
+            ["displaced_id"], ["booking.id"], name=op.f("fk_waiting_displaced_id_booking")
+        ),
+        sa.ForeignKeyConstraint(
+            ["member_id"], ["member.id"], name=op.f("fk_waiting_member_id_member")
+        ),
+        sa.ForeignKeyConstraint(
+            ["organisation_id"],
+            ["organisation.id"],
+            name=op.f("fk_waiting_organisation_id_organisation"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["platform_id"], ["platform.id"], name=op.f("fk_waiting_platform_id_platform")
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["project.id"], name=op.f("fk_waiting_project_id_project")
+        ),
+        sa.ForeignKeyConstraint(
+            ["recipe_id"], ["recipe.id"], name=op.f("fk_waiting_recipe_id_recipe")
+        ),
+        sa.ForeignKeyConstraint(
+            ["resource_id"], ["resource.id"], name=op.f("fk_waiting_resource_id_resource")
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_waiting")),
+        sa.UniqueConstraint("public_id", name=op.f("uq_waiting_public_id")),
+    )
+    op.create_index(op.f("ix_waiting_booking_id"), "waiting", ["booking_id"], unique=False)
+    op.create_index(
+        op.f("ix_waiting_organisation_id"), "waiting", ["organisation_id"], unique=False
+    )
+    op.create_index(
+        op.f("ix_waiting_platform_id"), "waiting", ["platform_id"], unique=False
+    )
+    op.create_index(
+        "waiting_open",
+        "waiting",
+        ["resource_id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.add_column("booking", sa.Column("series_id", sa.Integer(), nullable=True))
+    op.add_column("booking", sa.Column("buddy_id", sa.Integer(), nullable=True))
+    op.add_column(
+        "booking", sa.Column("respond_by", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column(
+        "booking", sa.Column("confirm_by", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column("booking", sa.Column("override_reason", sa.Text(), nullable=True))
+    op.add_column(
+        "booking",
+        sa.Column(
+            "flexible", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
+    )
+    op.create_index(
+        "booking_unanswered",
+        "booking",
+        ["respond_by"],
+        unique=False,
+        postgresql_where=sa.text("status IN ('offered', 'requested')"),
+    )
+    op.create_index(
+        "booking_unconfirmed",
+        "booking",
+        ["confirm_by"],
+        unique=False,
+        postgresql_where=sa.text("confirm_by IS NOT NULL AND status = 'confirmed'"),
+    )
+    op.create_index(
+        "booking_unstarted",
+        "booking",
+        ["starts_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'confirmed'"),
+    )
+    op.create_index(op.f("ix_booking_buddy_id"), "booking", ["buddy_id"], unique=False)
+    op.create_index(op.f("ix_booking_series_id"), "booking", ["series_id"], unique=False)
+    op.create_foreign_key(
+        op.f("fk_booking_buddy_id_member"), "booking", "member", ["buddy_id"], ["id"]
+    )
+    op.create_foreign_key(
+        op.f("fk_booking_series_id_series"), "booking", "series", ["series_id"], ["id"]
+    )
+    op.add_column("member_qualification", sa.Column("level", sa.Text(), nullable=True))
+    op.add_column(
+        "occurrence",
+        sa.Column("min_fill", sa.Integer(), server_default="0", nullable=False),
+    )
+    op.add_column(
+        "occurrence",
+        sa.Column(
+            "quotas",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "occurrence", sa.Column("called_off_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column("outage", sa.Column("taken_back_by", sa.Integer(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_outage_taken_back_by_organisation"),
+        "outage",
+        "organisation",
+        ["taken_back_by"],
+        ["id"],
+    )
+    op.add_column(
+        "project",
+        sa.Column(
+            "purpose",
+            sa.Enum(
+                "teaching",
+                "academic",
+                "commercial",
+                name="purpose",
+                native_enum=False,
+                create_constraint=True,
+                length=24,
+            ),
+            server_default="commercial",
+            nullable=False,
+        ),
+    )
+    op.add_column(
+        "qualification",
+        sa.Column(
+            "levels",
+            postgresql.JSONB(astext_type=sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.add_column("resource", sa.Column("owner_id", sa.Integer(), nullable=True))
+    op.create_foreign_key(
+        op.f("fk_resource_owner_id_organisation"),
+        "resource",
+        "organisation",
+        ["owner_id"],
+        ["id"],
+    )
+    op.create_index(
+        op.f("ix_audit_entry_subject"), "audit_entry", ["subject"], unique=False
+    )
+
+    _sources("'person', 'plan', 'import', 'waitlist'")
+    for table, (readers, writers) in TENANT.items():
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO pb_job")
+        op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO pb_web")
+        for number, condition in enumerate(readers):
+            op.execute(
+                f"CREATE POLICY read_{number} ON {table} FOR SELECT TO pb_web USING ({condition})"
+            )
+        for number, condition in enumerate(writers):
+            op.execute(
+                f"CREATE POLICY insert_{number} ON {table} FOR INSERT TO pb_web WITH CHECK ({condition})"
+            )
+            op.execute(
+                f"CREATE POLICY update_{number} ON {table} FOR UPDATE TO pb_web"
+                f" USING ({condition}) WITH CHECK ({condition})"
+            )
+    op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO pb_job, pb_web, pb_guard")
+    op.execute("GRANT SELECT ON feed, kiosk, quota TO pb_guard")
+    op.execute("GRANT UPDATE ON quota TO pb_guard")
+    op.execute(FUNCTIONS)
+    op.execute("GRANT CREATE ON SCHEMA public TO pb_guard")
+    for signature in SIGNATURES:
+        op.execute(f"ALTER FUNCTION {signature} OWNER TO pb_guard")
+        op.execute(f"REVOKE EXECUTE ON FUNCTION {signature} FROM PUBLIC")
+        op.execute(f"GRANT EXECUTE ON FUNCTION {signature} TO pb_web, pb_job")
+    op.execute("REVOKE CREATE ON SCHEMA public FROM pb_guard")
+
+
+def downgrade() -> None:
+    op.execute("UPDATE booking SET source = 'person' WHERE source = 'waitlist'")
+    _sources("'person', 'plan', 'import'")
+    for signature in SIGNATURES:
+        op.execute(f"DROP FUNCTION {signature}")
+    op.execute("REVOKE ALL ON feed, kiosk, quota FROM pb_guard")
+    op.drop_index(op.f("ix_audit_entry_subject"), table_name="audit_entry")
+    op.drop_constraint(
+        op.f("fk_resource_owner_id_organisation"), "resource", type_="foreignkey"
+    )
+    op.drop_column("resource", "owner_id")
+    op.drop_column("qualification", "levels")
+    op.drop_column("project", "purpose")
+    op.drop_constraint(
+        op.f("fk_outage_taken_back_by_organisation"), "outage", type_="foreignkey"
+    )
+    op.drop_column("outage", "taken_back_by")
+    op.drop_column("occurrence", "called_off_at")
+    op.drop_column("occurrence", "quotas")
+    op.drop_column("occurrence", "min_fill")
+    op.drop_column("member_qualification", "level")
+    op.drop_constraint(op.f("fk_booking_series_id_series"), "booking", type_="foreignkey")
+    op.drop_constraint(op.f("fk_booking_buddy_id_member"), "booking", type_="foreignkey")
+    op.drop_index(op.f("ix_booking_series_id"), table_name="booking")
+    op.drop_index(op.f("ix_booking_buddy_id"), table_name="booking")
+    op.drop_index(
+        "booking_unstarted",
+        table_name="booking",
+        postgresql_where=sa.text("status = 'confirmed'"),
+    )
+    op.drop_index(
+        "booking_unconfirmed",
+        table_name="booking",
+        postgresql_where=sa.text("confirm_by IS NOT NULL AND status = 'confirmed'"),
+    )
+    op.drop_index(
+        "booking_unanswered",
+        table_name="booking",
+        postgresql_where=sa.text("status IN ('offered', 'requested')"),
+    )
+    op.drop_column("booking", "flexible")
+    op.drop_column("booking", "override_reason")
+    op.drop_column("booking", "confirm_by")
+    op.drop_column("booking", "respond_by")
+    op.drop_column("booking", "buddy_id")
+    op.drop_column("booking", "series_id")
+    op.drop_index(
+        "waiting_open", table_name="waiting", postgresql_where=sa.text("state = 'waiting'")
+    )
+    op.drop_index(op.f("ix_waiting_platform_id"), table_name="waiting")
+    op.drop_index(op.f("ix_waiting_organisation_id"), table_name="waiting")
+    op.drop_index(op.f("ix_waiting_booking_id"), table_name="waiting")
+    op.drop_table("waiting")
+    op.drop_index(op.f("ix_usage_platform_id_usage_began_at"), table_name="usage")
+    op.drop_index(op.f("ix_usage_organisation_id_usage_began_at"), table_name="usage")
+    op.drop_table("usage")
+    op.drop_table("series")
+    op.drop_index(op.f("ix_quota_organisation_id"), table_name="quota")
+    op.drop_table("quota")
+    op.drop_index(op.f("ix_kiosk_platform_id"), table_name="kiosk")
+    op.drop_table("kiosk")
+    op.drop_index(op.f("ix_feed_member_id"), table_name="feed")
+    op.drop_table("feed")

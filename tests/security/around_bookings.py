@@ -1,0 +1,90 @@
+"""What stands around a firm's booking: rows of every table beside it, with canaries."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+from sqlalchemy.orm import Session
+
+from platform_booking.accounts.models import Member, Project
+from platform_booking.bookings.models import (
+    Booking,
+    Feed,
+    Kiosk,
+    Period,
+    Quota,
+    Series,
+    Usage,
+    Waiting,
+)
+from platform_booking.catalog.models import Resource
+from platform_booking.clock import utcnow
+from platform_booking.web.actor import hashed
+
+
+def surround(
+    session: Session, booking: Booking, member: Member, project: Project, *, flag: str
+) -> dict[str, Waiting | Quota | Feed | Series | Usage]:
+    """Add one row of each kind for a firm; return them by name."""
+    assert member.organisation_id is not None
+    session.refresh(booking)  # the trigger has set its platform
+    firm = {"organisation_id": member.organisation_id, "resource_id": booking.resource_id}
+    found = {
+        "series": Series(
+            **firm,
+            member_id=member.id,
+            rule="FREQ=WEEKLY;COUNT=3",
+            starts_at=booking.starts_at,
+            ends_at=booking.ends_at,
+            zone="Asia/Shanghai",
+            created_at=utcnow(),
+        ),
+        "usage": Usage(
+            **firm,
+            booking_id=booking.id,
+            platform_id=booking.platform_id,
+            member_id=member.id,
+            began_at=booking.starts_at,
+        ),
+        "waiting": Waiting(
+            **firm,
+            platform_id=booking.platform_id,
+            member_id=member.id,
+            from_at=booking.starts_at,
+            to_at=booking.starts_at + timedelta(days=2),
+            minutes=60,
+            flags=[flag],
+            created_at=utcnow(),
+            updated_at=utcnow(),
+        ),
+        "quota": Quota(
+            **firm,
+            project_id=project.id,
+            platform_id=booking.platform_id,
+            period=Period.WEEK,
+            minutes=10_000,
+        ),
+        "feed": Feed(
+            member_id=member.id,
+            prefix="pbcal_x",
+            token_hash=hashed(uuid4().hex),
+            created_at=utcnow(),
+        ),
+    }
+    session.add_all(found.values())
+    session.flush()  # their public ids
+    return found
+
+
+def add_kiosk(session: Session, resource: Resource, *, by: Member) -> Kiosk:
+    """Add a kiosk of a platform."""
+    kiosk = Kiosk(
+        platform_id=resource.platform_id,
+        name="Beside the tools",
+        prefix="pbk_x",
+        token_hash=hashed(uuid4().hex),
+        created_by=by.id,
+        created_at=utcnow(),
+    )
+    session.add(kiosk)
+    session.flush()  # kiosk.public_id
+    return kiosk
