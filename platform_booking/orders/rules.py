@@ -16,9 +16,9 @@ from platform_booking.orders.deriving import Derived
 from platform_booking.orders.offer import Offer
 from platform_booking.orders.step_rules import (
     WIDEST_MM,
+    alternatives,
     amounts,
     eligibility,
-    nearest,
     wafer_size,
 )
 from platform_booking.orders.time_rules import course
@@ -93,7 +93,9 @@ def _what(new: NewOrder, offer: Offer) -> Iterator[Violation]:
         yield Violation(
             "unknown_route",
             _("there is no route %(code)s", code=new.route)
-            + nearest(new.route, [r.code for r in offer.routes.values()]),
+            + alternatives(
+                new.route, [r.code for r in offer.routes.values()], "/api/v1/routes"
+            ),
             "route",
         )
     if len(new.steps) > MOST_STEPS:
@@ -134,7 +136,7 @@ def _lot(new: NewOrder, found: Derived, offer: Offer) -> Iterator[Violation]:
             yield Violation(
                 "unknown_flag",
                 _("there is no material flag %(code)s", code=flag)
-                + nearest(flag, offer.flags),
+                + _("; known are %(codes)s", codes=", ".join(sorted(offer.flags)) or "–"),
                 f"flags[{n}]",
             )
         elif flag in new.flags[:n]:

@@ -20,6 +20,10 @@ MOST_RUNS = 25
 WIDEST_MM = 450
 MOST_WINDOWS = 50
 _SHOWN = 4  # codes in one sentence
+_FEW = 10
+"""So many codes are all named to whoever wrote an unknown one."""
+
+_LISTS = "/api/v1"
 
 
 def amounts(steps: Sequence[NewStep], offer: Offer) -> Iterator[Violation]:
@@ -121,7 +125,7 @@ def _named(n: int, step: NewStep, offer: Offer) -> Iterator[Violation]:
         yield Violation(
             "unknown_capability",
             _("there is no capability %(code)s", code=step.capability)
-            + nearest(step.capability, offer.capabilities),
+            + alternatives(step.capability, offer.capabilities, f"{_LISTS}/capabilities"),
             f"steps[{n}].capability",
         )
     for m, code in enumerate(step.resources):
@@ -131,7 +135,7 @@ def _named(n: int, step: NewStep, offer: Offer) -> Iterator[Violation]:
             yield Violation(
                 "unknown_resource",
                 _("there is no resource %(code)s in service", code=code)
-                + nearest(code, offer.tools),
+                + alternatives(code, offer.tools, f"{_LISTS}/resources"),
                 where,
             )
         elif code in step.resources[:m]:
@@ -314,12 +318,25 @@ def _loads(n: int, step: DerivedStep, *, by_route: bool) -> Iterator[Violation]:
         )
 
 
-def nearest(code: str, known: Iterable[str]) -> str:
-    """Return "; did you mean …?" where something known is spelt alike, else ""."""
-    close = get_close_matches(code.upper(), sorted(set(known)), n=3, cutoff=0.6)
+def alternatives(code: str, known: Iterable[str], listed: str) -> str:
+    """Return what could be written instead: all that is known, or what is spelt alike.
+
+    `listed` is where all of it can be read.
+    """
+    codes = sorted(set(known))
+    if 0 < len(codes) <= _FEW:
+        return str(_("; known are %(codes)s", codes=", ".join(codes)))
+    by_spelling = {c.upper(): c for c in codes}
+    close = get_close_matches(code.upper(), by_spelling, n=3, cutoff=0.6)
     if not close:
-        return ""
-    return str(_("; did you mean %(codes)s?", codes=", ".join(close)))
+        return str(_("; %(where)s lists them all", where=listed))
+    return str(
+        _(
+            "; did you mean %(codes)s? %(where)s lists them all",
+            codes=", ".join(by_spelling[c] for c in close),
+            where=listed,
+        )
+    )
 
 
 def _list(codes: Iterable[str]) -> str:

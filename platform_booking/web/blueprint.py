@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from json import JSONDecodeError
+from typing import Any, NoReturn
 
 import flask_smorest
-from flask import Request, abort
-from webargs.flaskparser import FlaskParser
+from flask import Request
+from flask_babel import gettext as _
+from webargs.flaskparser import FlaskParser, abort, is_json_request
 
 View = Callable[..., Any]
 _HEADERS = "headers"
@@ -16,11 +18,37 @@ class _Parser(FlaskParser):
     """Refuses every body that Python cannot read, not only those that are no JSON."""
 
     def load_json(self, req: Request, schema: Any) -> Any:
-        """Read the body; 400 for one too deep, or with numbers too long."""
+        """Read the body; 415 for one that is not sent as JSON, 400 for one that is none."""
+        if req.get_data(cache=True) and not is_json_request(req):
+            sent = req.mimetype or _("no content type")
+            told = _(
+                "this was sent as %(sent)s; send Content-Type: application/json", sent=sent
+            )
+            abort(415, messages={"Content-Type": [told]})
         try:
             return super().load_json(req, schema)
-        except (RecursionError, ValueError):
-            abort(400)
+        except RecursionError:
+            _malformed(_("the body is nested too deeply; nothing here needs that"))
+        except ValueError:
+            _malformed(_("a number in the body is too long; write fewer digits"))
+
+    def _handle_invalid_json_error(
+        self, error: JSONDecodeError | UnicodeDecodeError, *_args: Any, **_options: Any
+    ) -> NoReturn:
+        if isinstance(error, UnicodeDecodeError) or error.__cause__ is not None:
+            _malformed(_("the body is not UTF-8; encode it so"))
+        where = {"line": error.lineno, "column": error.colno}
+        _malformed(
+            _(
+                "not JSON at line %(line)s, column %(column)s; names and texts stand in"
+                " double quotes, commas only between entries, every bracket is closed",
+                **where,
+            )
+        )
+
+
+def _malformed(message: str) -> NoReturn:
+    abort(400, messages={"json": [message]})
 
 
 class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc]

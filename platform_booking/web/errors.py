@@ -33,6 +33,7 @@ _CODES = {
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
+    415: "unsupported_media_type",
 }
 _BUSY = {"40001", "40P01", "55P03", "57014"}
 _log = structlog.get_logger()
@@ -64,6 +65,7 @@ def title(code: str, status: int) -> str:
         "too_many": _("Too many attempts. Wait a little."),
         "unavailable": _("The service is busy. Try again in a moment."),
         "malformed": _("The body is not JSON."),
+        "unsupported_media_type": _("The body must be sent as JSON."),
         "too_large": _("This is too large; 1 MiB is the most."),
         "method_not_allowed": _("This address does not take such a request."),
         "forged": _("The page was open for too long. Load it again and repeat."),
@@ -131,7 +133,7 @@ def _http(fault: HTTPException) -> AnyResponse:
             {"rule": "invalid", "message": message, "where": path}
             for path, message in flattened(messages)
         ]
-        code = "malformed" if status == 400 else "invalid"
+        code = _CODES.get(status, "invalid")
         return answer(status, code, details={"violations": violations})
     response = answer(status, _CODES.get(status, "refused" if status < 500 else "error"))
     if status == 405 and fault.get_headers():

@@ -6,11 +6,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from flask_babel import force_locale
 
 from platform_booking.app import create_app
 from platform_booking.bookings.rules import Asker
 from platform_booking.catalog.models import ResourceKind, StayRule
 from platform_booking.config import Settings
+from platform_booking.errors import Violation
 from platform_booking.orders import rules, step_rules
 from platform_booking.orders.asking import NewOrder
 from platform_booking.orders.deriving import derived
@@ -48,16 +50,28 @@ def broken(
     standing_from: datetime | None = None,
 ) -> set[tuple[str, str]]:
     """Return which rules an order breaks, and where."""
-    within = within or offer()
-    found = rules.violations(
-        new,
-        derived(new, within),
-        within,
-        by=by or Asker(),
-        now=NOW,
-        standing_from=standing_from,
-    )
+    found = judged(new, within or offer(), by=by, standing_from=standing_from)
     return {(v.rule, v.where) for v in found}
+
+
+def judged(
+    new: NewOrder,
+    within: Offer,
+    *,
+    by: Asker | None = None,
+    standing_from: datetime | None = None,
+) -> list[Violation]:
+    """Return every broken rule of an order."""
+    return list(
+        rules.violations(
+            new,
+            derived(new, within),
+            within,
+            by=by or Asker(),
+            now=NOW,
+            standing_from=standing_from,
+        )
+    )
 
 
 def test_an_ordinary_order_breaks_no_rule() -> None:
@@ -212,6 +226,33 @@ def test_fields_of_a_step(given: dict[str, Any], expected: tuple[str, str]) -> N
     rule, field = expected
     new = asked(etch(), step(**{"capability": "ETCH", **given}))
     assert broken(new, within) == {(rule, f"steps[1].{field}")}
+
+
+def said(code: str, known: list[str]) -> str:
+    with force_locale("en"):
+        return step_rules.alternatives(code, known, "/api/v1/capabilities")
+
+
+def test_an_unknown_code_is_answered_with_the_known_ones() -> None:
+    many = [f"ETCH.{n:02}" for n in range(11)]
+    assert said("X", many[:10]) == f"; known are {', '.join(many[:10])}"
+    assert said("X", many) == "; /api/v1/capabilities lists them all"
+    near = said("litho.spin", [*many, "Litho.Spin"])
+    assert near == "; did you mean Litho.Spin? /api/v1/capabilities lists them all"
+
+
+def test_unknown_capabilities_routes_and_flags_are_answered_with_the_known_ones() -> None:
+    within = offer(tool("ETC-1", ETCH), routes=(route(),))
+    by_steps = asked(step(capability="NONE"), flags=("NONE",))
+    for new, rule, known in (
+        (by_steps, "unknown_capability", sorted(within.capabilities)),
+        (by_steps, "unknown_flag", sorted(within.flags)),
+        (asked(route="NONE"), "unknown_route", ["RT-1"]),
+    ):
+        with force_locale("en"):
+            found = judged(new, within)
+        (told,) = [v.message for v in found if v.rule == rule]
+        assert told.endswith(f"NONE; known are {', '.join(known)}")
 
 
 def test_the_first_step_waits_for_none() -> None:
