@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from http.cookiejar import CookieJar
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -23,11 +25,12 @@ from platform_booking.demo import house
 from platform_booking.demo.house import CannotStart, Standing
 from platform_booking.embedded import EmbeddedPostgres, Urls, wheel_binaries
 from tests.factories import make_organisation, writing
-from tests.processes import offspring, still_there
+from tests.processes import offspring, processes_naming, still_there
 from tests.service import ROOT
 
 SMALL = ("--orders", "40", "--seconds", "2")
 ENOUGH = 120  # seconds that nothing here comes near
+FLASK = (sys.executable, "-m", "flask", "--app", "wsgi")
 LAST_LINE = "Ctrl-C stops everything"
 
 
@@ -189,6 +192,28 @@ def test_an_interrupted_first_start_begins_anew(tmp_path: Path) -> None:
             assert connection.execute("SELECT to_regclass('orders')").fetchone() == (None,)
 
 
+def test_ctrl_c_while_it_still_loads_ends_it_without_a_word(tmp_path: Path) -> None:
+    var = tmp_path / "var"
+    with demo(var) as running:
+        loaded = Path(f"/proc/{running.process.pid}/maps")
+        deadline = time.monotonic() + ENOUGH
+        while "sqlalchemy" not in loaded.read_text() and time.monotonic() < deadline:
+            time.sleep(0.001)
+        assert running.end() == 130
+    assert running.said == []
+    assert not var.exists()
+
+
+def test_ctrl_c_while_the_database_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    tmp_path.chmod(0o711)
+    with demo(tmp_path / "var") as running:
+        running.read_until("Starting the database")
+        assert running.end() == 0
+    assert running.said[-1] == "Stopped."
+    assert "Traceback" not in running.text
+    assert processes_naming(tmp_path) == []
+
+
 def test_a_port_in_use_is_told_before_anything_else(tmp_path: Path) -> None:
     var = tmp_path / "var"
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -303,6 +328,49 @@ def test_the_web_service_is_given_its_own_address_only(second: tuple[Demo, float
     urls = {"DATABASE_URL", "JOB_DATABASE_URL", "OWNER_DATABASE_URL"}
     assert names["gunicorn"] & urls == {"DATABASE_URL"}
     assert names["scheduler run"] & urls == {"DATABASE_URL", "JOB_DATABASE_URL"}
+
+
+def test_commands_by_hand_find_the_running_demo_through_its_settings(
+    first: tuple[Path, Demo], second: tuple[Demo, float]
+) -> None:
+    (var, _), (again, _) = first, second
+    settings = var / "settings.env"
+    assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    said = by_hand(settings, "plan", "publish", "--night", "2001-02-03")
+    assert said == (
+        1,
+        "Error: there is no plan of 2001-02-03; see: plan run --night 2001-02-03\n",
+    )
+    said = by_hand(settings, "accounts", "link", "--email", "nobody@firm.example")
+    assert said == (1, "Error: no member has this address\n")
+    code, words = by_hand(settings, "db", "current")  # as the owner
+    assert (code, "0003 (head)" in words) == (0, True)
+    assert f"PB_BASE_URL={again.address}\n" in settings.read_text()
+    tomorrow = datetime.now(ZoneInfo("Asia/Shanghai")).date() + timedelta(days=1)
+    code, words = by_hand(
+        settings, "plan", "run", "--seconds", "1", "--night", f"{tomorrow}"
+    )
+    assert code == 0, words
+    assert re.search(r"\d+ of \d+ orders placed", words)
+
+
+def test_the_readme_shows_how_settings_are_read() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "(set -a; . var/settings.env; .venv/bin/flask --app wsgi plan run" in readme
+
+
+def by_hand(settings: Path, *words: str) -> tuple[int, str]:
+    """Run a command as the README shows it; return its status and what it says."""
+    done = subprocess.run(
+        ["sh", "-c", 'set -a; . "$0"; exec "$@"', str(settings), *FLASK, *words],
+        check=False,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=ENOUGH,
+    )
+    return done.returncode, done.stdout + done.stderr
 
 
 def seconds_to_load() -> float:

@@ -1,6 +1,6 @@
 """`make run`: the whole service with demo data on one machine.
 
-`__main__` watches over PostgreSQL, the web service and the scheduler; `house` knows the
+`running` watches over PostgreSQL, the web service and the scheduler; `house` knows the
 port, the data folder and the database; `filling` makes the demo data once; `people` are the
 demo's members.
 """

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import shlex
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,13 +69,25 @@ def secret_key(var: Path) -> str:
     """Return the secret that signs sessions; made once, readable by its owner alone."""
     path = var / "secret-key"
     if not path.exists():
-        fresh = var / "secret-key.new"
-        fresh.unlink(missing_ok=True)
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        fresh.rename(path)
+        _write_secret(path, secrets.token_urlsafe(48))
     path.chmod(0o600)
     return path.read_text(encoding="ascii").strip()
+
+
+def keep_settings(var: Path, settings: Mapping[str, str]) -> None:
+    """Write what commands by hand need to `settings.env`, for its owner's shell alone."""
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
+    _write_secret(var / "settings.env", "".join(lines))
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """Write a file whole or not at all, readable by its owner alone."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    number = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(number, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
 
 
 @dataclass(frozen=True, slots=True)
