@@ -111,7 +111,9 @@ def _web(app: Flask) -> None:
         app.register_blueprint(blueprint)
     api.init_app(app, APIS)
     app.jinja_env.globals.update(
-        order_reasons=plans_views.order_reasons, order_plan=plans_views.order_plan
+        order_reasons=plans_views.order_reasons,
+        order_plan=plans_views.order_plan,
+        order_proposals=plans_views.order_proposals,
     )
     permission.verify(app, POLICY)
 

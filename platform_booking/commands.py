@@ -52,6 +52,11 @@ def as_job() -> Iterator[None]:
         yield
 
 
+def counted(n: int, word: str) -> str:
+    """Say how many there are, in English as all of the command line."""
+    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+
+
 def no_answer(variable: str, url: str, fault: DBAPIError) -> str:
     """Say that a database cannot be reached, and what to check; never a password."""
     return (

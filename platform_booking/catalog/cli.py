@@ -9,7 +9,7 @@ from flask import current_app
 
 from platform_booking.catalog import loader
 from platform_booking.clock import utcnow
-from platform_booking.commands import Commands, as_job
+from platform_booking.commands import Commands, as_job, counted
 from platform_booking.db import transaction
 from platform_booking.errors import RulesBroken
 
@@ -23,7 +23,8 @@ def check(file: Path) -> None:
     """Name every fault of a catalogue file; write nothing."""
     content = _parsed(file.read_bytes())
     click.echo(
-        f"{len(content['resources'])} resources, {len(content['routes'])} routes: sound"
+        f"{counted(len(content['resources']), 'resource')},"
+        f" {counted(len(content['routes']), 'route')}: sound"
     )
 
 
@@ -54,12 +55,14 @@ def _load(text: str | bytes, *, retire: bool = False) -> None:
         done = loader.load(session, content, now=utcnow(), zone=settings.zone)
         if done.retired > done.resources and not retire:
             raise click.ClickException(
-                f"{done.retired} resources would go out of service, for the file names"
-                f" {done.resources}; nothing was loaded. If it is meant, add --retire"
+                f"{counted(done.retired, 'resource')} would go out of service, for the"
+                f" file names {done.resources}; nothing was loaded."
+                " If it is meant, add --retire"
             )
     click.echo(
-        f"{done.resources} resources, {done.routes} routes, {done.occurrences} new dated"
-        f" runs; {done.retired} resources out of service"
+        f"{counted(done.resources, 'resource')}, {counted(done.routes, 'route')},"
+        f" {counted(done.occurrences, 'new dated run')};"
+        f" {counted(done.retired, 'resource')} out of service"
     )
 
 
@@ -77,5 +80,5 @@ def _told() -> Iterator[None]:
         for violation in faults.violations:
             click.echo(violation.message, err=True)
         raise click.ClickException(
-            f"{len(faults.violations)} fault(s); nothing was loaded"
+            f"{counted(len(faults.violations), 'fault')}; nothing was loaded"
         ) from None

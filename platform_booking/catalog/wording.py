@@ -86,6 +86,13 @@ def capacity(resource: Resource) -> str:
     return str(_("%(amount)s at once", amount=held))
 
 
+_CAPS = frozenset({
+    "min_minutes", "max_minutes", "per_day", "gap_minutes", "future_minutes",
+    "horizon_days", "notice_days",
+})  # fmt: skip
+"""Limits of slots that a person picks. No rule of orders asks for them."""
+
+
 def limits(resource: Resource) -> Iterator[str]:
     """Yield the limits of bookings that a person makes, a sentence each."""
     policy = resource.policy
@@ -116,6 +123,11 @@ def limits(resource: Resource) -> Iterator[str]:
     yield from _date_limits(policy)
     if policy.get("lifted"):
         yield _("The limits on length, number and gap do not hold at off-peak hours.")
+    if _CAPS & policy.keys():
+        yield _(
+            "The limits on length, number and time ahead hold for slots that a person"
+            " picks; orders are not bound by them."
+        )
 
 
 def _area_limits(policy: Mapping[str, Any]) -> Iterator[str]:

@@ -19,6 +19,7 @@ from platform_booking.catalog import loader
 from platform_booking.catalog.demand import Demand, demand
 from platform_booking.catalog.models import Platform
 from platform_booking.clock import utcnow
+from platform_booking.commands import counted
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, transaction
 from platform_booking.demo import people
@@ -54,8 +55,9 @@ def main(orders: int, seconds: float) -> None:
             firm = seeded.organisations[_busiest(earlier, anew)]
             people.make(session, organisation_id=firm, now=then)
         click.echo(
-            f"Demo catalogue: {loaded.resources} resources, {loaded.routes} routes,"
-            f" {loaded.occurrences} dated runs."
+            f"Demo catalogue: {counted(loaded.resources, 'resource')},"
+            f" {counted(loaded.routes, 'route')},"
+            f" {counted(loaded.occurrences, 'dated run')}."
         )
         click.echo(f"Last week's demand: {_counted(seeded)}.")
         _publish_earlier(
@@ -84,7 +86,7 @@ def _publish_earlier(then: datetime, *, seconds: float, settings: Settings) -> N
         outcome.public_id, tuple(platforms), approve=True, note="", actor=operator, now=then
     )
     done = publication.publish(outcome.plan_id, now=then)
-    click.echo(f"Published: {len(done.booked)} orders are booked.")
+    click.echo(f"Published and booked: {counted(len(done.booked), 'order')}.")
 
 
 def _allocate(now: datetime, *, seconds: float, settings: Settings) -> None:
@@ -134,7 +136,8 @@ def _busiest(earlier: Demand, anew: Demand) -> str:
 
 def _counted(seeded: Seeded) -> str:
     return (
-        f"{seeded.orders} orders of {len(seeded.organisations)} firms, {seeded.steps} steps"
+        f"{counted(seeded.orders, 'order')} of"
+        f" {counted(len(seeded.organisations), 'firm')}, {counted(seeded.steps, 'step')}"
     )
 
 

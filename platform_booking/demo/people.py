@@ -17,6 +17,7 @@ from platform_booking.accounts.models import (
 )
 from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import MemberQualification, Platform, Qualification
+from platform_booking.commands import counted
 from platform_booking.orders.models import Order
 from platform_booking.planning.models import Plan
 from platform_booking.web.actor import OPERATOR, Actor
@@ -134,7 +135,7 @@ def _summary(session: Session) -> str:
     )
     plan = session.scalars(sa.select(Plan).order_by(Plan.id.desc()).limit(1)).one()
     return (
-        f"{orders} orders, {bookings} bookings,"
+        f"{counted(orders or 0, 'order')}, {counted(bookings or 0, 'booking')},"
         f" the plan of {plan.night} (state: {plan.state.value})."
     )
 

@@ -150,3 +150,4 @@ class Happening:
     at: datetime
     what: str  # "order.submit", "order.placed"
     who: str | None
+    night: str = ""  # of the plan that it came from, where that is known

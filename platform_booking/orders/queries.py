@@ -368,6 +368,9 @@ def _lags(session: Session, order_id: int) -> list[LagLine]:
     return [LagLine(**row._asdict()) for row in rows]
 
 
+_TOLD = ("order.placed", "order.moved", "order.left_out", "order.overtaken")
+
+
 def history(session: Session, detail: OrderDetail) -> list[Happening]:
     """Return what was done to an order and what came of it, as the asker may know it."""
     firm = sa.select(Order.organisation_id).where(Order.id == detail.id).scalar_subquery()
@@ -378,12 +381,21 @@ def history(session: Session, detail: OrderDetail) -> list[Happening]:
         .where(AuditEntry.subject == f"order {detail.public_id}")
     )
     told = session.execute(
-        sa.select(Notice.created_at, Notice.kind).where(
+        sa.select(Notice.created_at, Notice.kind, Notice.payload).where(
             Notice.organisation_id == firm,
             Notice.payload["order"].astext == str(detail.public_id),
-            Notice.kind.in_(("order.placed", "order.moved", "order.left_out")),
+            Notice.kind.in_(_TOLD),
         )
     )
     found = [Happening(at=at, what=what, who=who) for at, what, who in deeds]
-    found += [Happening(at=at, what=what, who=None) for at, what in told]
+    for at, kind, payload in told:
+        by_outage = kind == "order.overtaken" and payload.get("why") == "outage"
+        found.append(
+            Happening(
+                at=at,
+                what="order.outage" if by_outage else kind,
+                who=None,
+                night=payload.get("night", ""),
+            )
+        )
     return sorted(found, key=lambda h: h.at)

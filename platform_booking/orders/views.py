@@ -31,7 +31,7 @@ from platform_booking.orders.asking import as_data
 from platform_booking.orders.choices import Choices, read_choices
 from platform_booking.orders.course import course_of
 from platform_booking.orders.estimate import Estimate
-from platform_booking.orders.lines import OrderDetail
+from platform_booking.orders.lines import Happening, OrderDetail
 from platform_booking.orders.states import OrderState
 from platform_booking.web.actor import current_actor
 from platform_booking.web.i18n import named
@@ -129,7 +129,6 @@ def new() -> ResponseReturnValue:
 @bp.get("/<uuid:order_id>")
 def show(order_id: UUID) -> ResponseReturnValue:
     """Show one order: its state, its course, and what can be done."""
-    session = db.session()
     order = _found(order_id)
     planned = current_app.jinja_env.globals["order_plan"](order.id)  # type: ignore[operator]
     earliest = None
@@ -141,7 +140,7 @@ def show(order_id: UUID) -> ResponseReturnValue:
         course=course_of(order, planned, zone=_zone()),
         planned=planned,
         earliest=earliest,
-        history=queries.history(session, order),
+        history=_history(order),
         names={step.position: step.name for step in order.steps},
     )
 
@@ -336,6 +335,21 @@ def _operated() -> tuple[int, ...] | None:
     actor = current_actor()
     everything = actor.is_park or actor.organisation_id is not None
     return None if everything else actor.platform_ids
+
+
+def _history(order: OrderDetail) -> list[Happening]:
+    """Return what was done to an order, what plans made of it, and what came of that."""
+    proposals = current_app.jinja_env.globals["order_proposals"](order.id)  # type: ignore[operator]
+    found = [
+        Happening(
+            at=one.at,
+            what="order.move_proposed" if one.moves else "order.proposed",
+            who=None,
+            night=one.night.isoformat(),
+        )
+        for one in proposals
+    ]
+    return sorted([*queries.history(db.session(), order), *found], key=lambda h: h.at)
 
 
 def _found(order_id: UUID) -> OrderDetail:

@@ -11,7 +11,7 @@ from flask import current_app
 from flask_babel import force_locale
 
 from platform_booking.clock import utcnow
-from platform_booking.commands import Commands, as_job
+from platform_booking.commands import Commands, as_job, counted
 from platform_booking.db import transaction
 from platform_booking.errors import BookingError, RulesBroken
 from platform_booking.planning import nightly, publication, rules
@@ -96,8 +96,8 @@ def publish(night: date) -> None:
         plan = _newest(night, Plan.state.not_in([PlanState.RUNNING, PlanState.FAILED]))
         done = publication.publish(plan.id, now=utcnow())
     click.echo(
-        f"{len(done.booked)} orders booked, {len(done.overtaken)} overtaken,"
-        f" {done.withheld} parts wait for approval"
+        f"{counted(len(done.booked), 'order')} booked, {len(done.overtaken)} overtaken,"
+        f" {counted(done.withheld, 'part')} without every approval"
     )
 
 
@@ -111,7 +111,7 @@ def replay(night: date) -> None:
         with transaction() as session:
             content = session.get_one(PlanProblem, plan.id)
     same, again = nightly.replay(plan, content, workers=workers)
-    click.echo(f"kept {plan.value}, again {again.value} in {again.waves} waves")
+    click.echo(f"kept {plan.value}, again {again.value} in {counted(again.waves, 'wave')}")
     if not same:
         raise click.ClickException("the value differs")
 
@@ -182,7 +182,7 @@ def _lines() -> nightly.Reporter:
                 spoken_at = progress.seconds
                 click.echo(
                     f"{progress.seconds:.0f} s: value {progress.value:,}"
-                    f" after {progress.wave} waves",
+                    f" after {counted(progress.wave, 'wave')}",
                     err=True,
                 )
         elif progress.bound is None:

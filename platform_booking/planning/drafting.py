@@ -261,7 +261,11 @@ def _leave_out(
         notices.append(
             Line(
                 kind="order.left_out",
-                payload={"order": str(public_id), "cause": found.cause},
+                payload={
+                    "order": str(public_id),
+                    "cause": found.cause,
+                    "night": plan.night.isoformat(),
+                },
                 organisation_id=organisation_id,
             )
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -74,6 +74,15 @@ class PlannedStay:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """That a plan had a place for an order."""
+
+    at: datetime
+    night: date
+    moves: bool  # its bookings; else it had none
+
+
+@dataclass(frozen=True, slots=True)
 class ApprovalLine:
     """What one platform says."""
 
@@ -106,6 +115,17 @@ def plans(session: Session, *, limit: int, offset: int) -> tuple[Sequence[Plan],
         sa.select(Plan).order_by(Plan.id.desc()).limit(limit).offset(offset)
     ).all()
     return found, total
+
+
+def next_night(session: Session, *, today: date) -> date:
+    """Return the night to ask for: today's, or tomorrow's when today's is published."""
+    settled = session.scalar(
+        sa.select(Plan.id)
+        .where(Plan.night == today)
+        .where(Plan.state.in_([PlanState.PUBLISHING, PlanState.PUBLISHED]))
+        .limit(1)
+    )
+    return today if settled is None else today + timedelta(days=1)
 
 
 def requests(session: Session, *, since: datetime) -> Sequence[JobRequest]:
@@ -273,6 +293,23 @@ def planned(session: Session, order_id: int) -> list[PlannedStay]:
         .order_by(PlacementRow.starts_at, PlacementRow.id)
     )
     return [PlannedStay(*row) for row in rows]
+
+
+def proposals(session: Session, order_id: int) -> list[Proposal]:
+    """Return the nights whose plan would have booked an order, or moved its bookings."""
+    rows = session.execute(
+        sa.select(
+            Plan.finished_at,
+            Plan.night,
+            sa.func.bool_or(PlacementRow.change == Change.MOVED),
+        )
+        .join(PlacementRow, PlacementRow.plan_id == Plan.id)
+        .where(PlacementRow.order_id == order_id, PlacementRow.change != Change.KEPT)
+        .where(Plan.finished_at.is_not(None))
+        .group_by(Plan.id)
+        .order_by(Plan.id)
+    )
+    return [Proposal(*row) for row in rows]
 
 
 def _left_out() -> sa.Select[Any]:

@@ -36,6 +36,7 @@ _FAILURES_SHOWN = timedelta(days=1)
 def index() -> ResponseReturnValue:
     """List the plans, and the nights that were asked for."""
     now = utcnow()
+    today = now.astimezone(current_app.config["SETTINGS"].zone).date()
     found, total = queries.plans(db.session(), limit=_PLANS, offset=_offset())
     return render_template(
         "planning/index.html",
@@ -45,7 +46,8 @@ def index() -> ResponseReturnValue:
         rows=_PLANS,
         requests=queries.requests(db.session(), since=now - _FAILURES_SHOWN),
         request_state=request_state,
-        tonight=now.astimezone(current_app.config["SETTINGS"].zone).date(),
+        tonight=today,
+        next_night=queries.next_night(db.session(), today=today),
         wording=wording,
     )
 
@@ -202,6 +204,11 @@ def order_reasons(order_id: int) -> dict[str, object] | None:
 def order_plan(order_id: int) -> list[queries.PlannedStay]:
     """Return where the newest draft would put an order's steps; [] if nowhere."""
     return queries.planned(db.session(), order_id)
+
+
+def order_proposals(order_id: int) -> list[queries.Proposal]:
+    """Return the nights that had a place for an order, for its history."""
+    return queries.proposals(db.session(), order_id)
 
 
 def _gap(plan: Plan) -> float | None:

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 
 from platform_booking.accounts.models import Member, Organisation
 from platform_booking.catalog.models import Outage, OutageKind
+from platform_booking.clock import utcnow
 from tests.board.viewing import cookie_of, draft_of, serve
 from tests.factories import (
     MONDAY,
@@ -189,6 +190,24 @@ def test_an_operator_sees_titles_and_the_draft_beside(opened: Open, park: Park) 
 
     assert any("new in the draft" in name and "对手的沟槽" in name for name in names(page))
     assert "draft=1" in page.url
+
+
+@pytest.mark.parametrize("zoom", ["shift", "day", "week", "fortnight", "month"])
+def test_the_mark_of_the_present_covers_no_date(
+    opened: Open, park: Park, zoom: str
+) -> None:
+    just_before = utcnow() - timedelta(minutes=10)
+    query = f"from={just_before:%Y-%m-%dT%H:%MZ}&zoom={zoom}"
+    page = opened(park.me, query, bars=False)
+    page.wait_for_selector("[data-board][aria-busy=false]")
+    mark = page.locator(".board-now-label").bounding_box()
+    assert mark is not None
+    others = page.locator(".board-coarse, .board-fine")
+    tops = [
+        box["y"] for n in range(others.count()) if (box := others.nth(n).bounding_box())
+    ]
+    assert tops
+    assert mark["y"] + mark["height"] <= min(tops)
 
 
 def test_the_view_is_in_the_address_and_back_goes_back(opened: Open, park: Park) -> None:

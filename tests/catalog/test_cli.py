@@ -49,7 +49,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_a_sound_file_is_checked_without_writing_anything(app: Flask, file: Path) -> None:
     done = run(app, "check", str(file))
-    assert (done.exit_code, done.output) == (0, "4 resources, 1 routes: sound\n")
+    assert (done.exit_code, done.output) == (0, "4 resources, 1 route: sound\n")
     assert loaded() == 0
 
 
@@ -57,7 +57,7 @@ def test_a_file_is_loaded_and_what_came_of_it_is_told(app: Flask, file: Path) ->
     done = run(app, "load", str(file))
     assert done.exit_code == 0
     assert done.output == (
-        "4 resources, 1 routes, 1 new dated runs; 0 resources out of service\n"
+        "4 resources, 1 route, 1 new dated run; 0 resources out of service\n"
     )
     assert loaded() == 4
 
@@ -73,7 +73,7 @@ def test_every_fault_is_told_on_a_line_of_its_own_and_nothing_is_loaded(
         "resources[0].capacity: Must be greater than or equal to 1 and less than or equal to"
         " 10000000.",
         "travel[0].to: 'X' is not among the file's sites; see sites",
-        "Error: 2 fault(s); nothing was loaded",
+        "Error: 2 faults; nothing was loaded",
     ]
     assert loaded() == 0
 

@@ -170,7 +170,7 @@ def test_a_resource_shows_its_facts_limits_and_prices_in_words(
         "Used without booking", "do not hold at off-peak hours", "60–80.5 CNY per tool-hour",
         "90–1,200 CNY", "Bring your own mask.", "after 168, 1,000 h", "80 samples",
         "Hazard: hydrofluoric acid.", "The owner comes first", "30 h a week", "6 lots a month",
-        "flag AU", "base: 4 tokens.",
+        "flag AU", "base: 4 tokens.", "orders are not bound by them.",
     ):  # fmt: skip
         assert said in text, said
     assert "自带掩模版。" in read(app, park, "/resources/ETCH-1", lang="zh")
@@ -182,6 +182,17 @@ def test_limits_of_bookings_are_not_shown_where_staff_run_the_tool(
     with writing() as session:
         session.get_one(Resource, park.etcher.id).policy = {"max_minutes": 240}
     assert "Limits of bookings" not in read(app, park, "/resources/ETCH-1")
+
+
+def test_orders_are_named_only_where_a_limit_could_be_taken_to_bind_them(
+    app: Flask, park: Park
+) -> None:
+    with writing() as session:
+        row = session.get_one(Resource, park.etcher.id)
+        row.self_run, row.policy = True, {"late_cancel_hours": 24}
+    text = read(app, park, "/resources/ETCH-1")
+    assert "less than 24 h before" in text
+    assert "orders are not bound" not in text
 
 
 def test_the_week_is_shown_with_its_exceptions(app: Flask, park: Park) -> None:

@@ -11,8 +11,13 @@ import sqlalchemy as sa
 from flask import Flask
 
 from platform_booking.accounts.models import Project
+from platform_booking.bookings.models import Booking
+from platform_booking.bookings.states import BookingState
+from platform_booking.notices.outbox import tell
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
+from platform_booking.planning.models import PlacementRow
+from platform_booking.planning.states import Change
 from tests.factories import (
     JOB,
     acting_as,
@@ -431,6 +436,61 @@ def test_why_the_last_plan_left_it_out_is_told_with_the_ways_out(park, app) -> N
     page = words(park.page.get(f"/orders/{order.public_id}?lang=en"))
     assert "Why the last plan left it out" in page
     assert "What would bring it in" in page
+    assert "left out of the plan of 2027-03-07" in page.split("History", 1)[1]
+
+
+def test_an_estimate_beside_that_reason_says_how_both_can_be(park, app) -> None:
+    with writing() as session:
+        held = [
+            make_booking(session, resource=tool, minutes=24 * 60)
+            for tool in (park.etcher, park.both)
+        ]
+    new = asked(step("ETCH.DRIE"), deadline_at=MONDAY + 20 * HOUR)
+    path = f"/orders/{submit(app, park.engineer, new).order.public_id}"
+    run_night(app)
+    assert "at the earliest" not in words(park.page.get(f"{path}?lang=en"))
+    with writing() as session:
+        for booking in held:
+            session.get_one(Booking, booking.id).state = BookingState.CANCELLED
+    page = words(park.page.get(f"{path}?lang=en"))
+    assert "Why the last plan left it out" in page
+    assert "Beside what is booked at this moment, and nothing else, it could run" in page
+    assert "The last plan was made before, and weighed every order that waits" in page
+    assert "As things are booked now" not in page
+
+
+def test_its_history_names_the_nights_that_proposed_it_or_its_move(park, app) -> None:
+    order = submit(app, park.engineer, asked(step("ETCH.DRIE"))).order
+    path = f"/orders/{order.public_id}?lang=en"
+    plan = run_night(app)
+    assert "proposed in the plan of 2027-03-07" in words(park.page.get(path))
+    with writing() as session:
+        session.execute(
+            sa.update(PlacementRow)
+            .where(PlacementRow.plan_id == plan.plan_id)
+            .values(change=Change.MOVED)
+        )
+    assert "a move proposed in the plan of 2027-03-07" in words(park.page.get(path))
+
+
+@pytest.mark.parametrize(
+    ("why", "sentence"),
+    [("outage", "an outage stood in its way"), ("taken", "the day was faster")],
+)
+def test_its_history_says_when_the_day_overtook_its_plan(
+    park, app, why: str, sentence: str
+) -> None:
+    order = submit(app, park.engineer, asked(step("ETCH.DRIE"))).order
+    with writing() as session:
+        tell(
+            session,
+            kind="order.overtaken",
+            payload={"order": str(order.public_id), "why": why, "moved": False},
+            now=MONDAY,
+            organisation_id=order.organisation_id,
+        )
+    page = words(park.page.get(f"/orders/{order.public_id}?lang=en"))
+    assert f"passed over when a plan was published: {sentence}" in page
 
 
 def test_an_operator_sees_the_steps_on_his_platform_alone(park, app) -> None:

@@ -60,7 +60,7 @@ def test_without_a_terminal_progress_is_plain_lines_now_and_then() -> None:
     said(writer)
     os.close(writer)
     with open(reader) as lines:
-        assert lines.read().splitlines() == ["6 s: value 1,234 after 1 waves", *AFTERWARDS]
+        assert lines.read().splitlines() == ["6 s: value 1,234 after 1 wave", *AFTERWARDS]
 
 
 def test_in_a_terminal_a_bar_fills_and_stays() -> None:
@@ -125,7 +125,7 @@ def test_a_night_by_hand_from_run_to_replay(app: Flask, tonight: str) -> None:
     with writing() as session:
         approve_all(session.scalars(sa.select(Plan.id)).one())
     result = run(app, "publish", "--night", tonight)
-    assert "1 orders booked, 0 overtaken, 0 parts wait for approval" in result.output
+    assert "1 order booked, 0 overtaken, 0 parts without every approval" in result.output
     assert sum(len(bookings_of(order)) for order in orders) == 1
     assert "nothing to publish" in refused(run(app, "publish", "--night", tonight))
     assert "published already" in refused(run(app, "run", "--waves", "0"))
@@ -166,7 +166,7 @@ def test_a_night_that_failed_is_passed_over_by_publication_and_replay(
             )
         )
     assert "again 300" in run(app, "replay", "--night", tonight).output
-    assert "1 orders booked" in run(app, "publish", "--night", tonight).output
+    assert "1 order booked" in run(app, "publish", "--night", tonight).output
 
 
 def test_nights_need_the_address_of_pb_job(make_app: Callable[..., Flask]) -> None:

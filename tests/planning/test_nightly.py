@@ -184,7 +184,11 @@ def test_who_is_left_out_is_told_so_and_nobody_else(app: Flask) -> None:
     run_night(app)
     (notice,) = notices()
     assert (notice.kind, notice.organisation_id) == ("order.left_out", left.organisation_id)
-    assert notice.payload == {"order": str(left.public_id), "cause": "full"}
+    assert notice.payload == {
+        "order": str(left.public_id),
+        "cause": "full",
+        "night": NIGHT.isoformat(),
+    }
 
 
 def test_a_kept_night_solved_again_has_the_same_value(app: Flask) -> None:

@@ -1,5 +1,6 @@
 """The pages of plans: what a reviewer sees, in both languages, and what he can do."""
 
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -207,6 +208,18 @@ def test_an_order_shows_the_reason_of_the_newest_plan_that_was_made(
             )
     page = shown(client.enter(plan.engineer), f"/orders/{plan.left.public_id}")
     assert "What is placed or booked already leaves no room for it." in page
+
+
+def test_the_night_to_ask_for_is_one_without_a_published_plan(
+    plan: Reviewed, operator: Visitor
+) -> None:
+    today = utcnow().astimezone(ZONE).date()
+    tomorrow = today + timedelta(days=1)
+    assert f'name="night" value="{today}"' in shown(operator, "/plans")
+    with writing() as session:
+        row = session.get_one(Plan, plan.row_id)
+        row.night, row.state = today, PlanState.PUBLISHED
+    assert f'name="night" value="{tomorrow}"' in shown(operator, "/plans")
 
 
 def test_a_bad_address_still_shows_a_page(plan: Reviewed, operator: Visitor) -> None:
