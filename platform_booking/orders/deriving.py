@@ -42,6 +42,7 @@ class DerivedStep:
     """A step with all that follows from the catalogue and from the lot's way so far."""
 
     name: str
+    name_en: str
     capability: str
     capability_id: int | None  # None: unknown
     duration_min: int
@@ -55,6 +56,11 @@ class DerivedStep:
     co_uses: tuple[tuple[Tool, int], ...] = ()
     hurdle: Hurdle | None = None  # what left nothing, when `tools` is ()
     before_hurdle: tuple[Tool, ...] = ()  # what was left before it
+
+    @property
+    def name_zh(self) -> str:
+        """What it is called in Chinese, which the order keeps."""
+        return self.name
 
     @property
     def platform_ids(self) -> list[int]:
@@ -157,6 +163,7 @@ def _along(route: Route, lot: _Lot, offer: Offer) -> Iterator[DerivedStep]:
         yield _served(
             DerivedStep(
                 name=operation.name,
+                name_en=operation.name_en or operation.name,
                 capability=offer.codes[operation.capability_id],
                 capability_id=operation.capability_id,
                 duration_min=operation.duration_min,
@@ -186,6 +193,7 @@ def _own(steps: Sequence[NewStep], lot: _Lot, offer: Offer) -> Iterator[DerivedS
         made = _served(
             DerivedStep(
                 name=step.name or offer.names.get(step.capability, step.capability),
+                name_en=step.name or offer.english.get(step.capability, step.capability),
                 capability=step.capability,
                 capability_id=offer.capabilities.get(step.capability),
                 duration_min=step.duration_min or 0,

@@ -46,11 +46,12 @@ class For:
 def read_offer(session: Session, *, now: datetime) -> Offer:
     """Read what orders may name: resources in service, recipes, routes, classes."""
     capabilities = session.execute(
-        sa.select(Capability.code, Capability.id, Capability.name_zh)
+        sa.select(Capability.code, Capability.id, Capability.name_zh, Capability.name_en)
     ).all()
     return Offer(
-        capabilities={code: row_id for code, row_id, _ in capabilities},
-        names={code: name for code, _, name in capabilities},
+        capabilities={row.code: row.id for row in capabilities},
+        names={row.code: row.name_zh for row in capabilities},
+        english={row.code: row.name_en for row in capabilities},
         tools={tool.code: tool for tool in _tools(session, now=now)},
         routes=_routes(session),
         classes=_pairs(session, sa.select(MaterialsClass.code, MaterialsClass.rank)),
@@ -223,6 +224,7 @@ def _routes(session: Session) -> dict[str, Route]:
             RouteStep.route_id,
             RouteStep.capability_id,
             RouteStep.name_zh,
+            RouteStep.name_en,
             RouteStep.duration_min,
             RouteStep.quantity,
             RouteStep.lag_min_min,
@@ -239,6 +241,7 @@ def _routes(session: Session) -> dict[str, Route]:
             Operation(
                 capability_id=row.capability_id,
                 name=row.name_zh,
+                name_en=row.name_en,
                 duration_min=row.duration_min,
                 quantity=row.quantity,
                 lag_min_min=row.lag_min_min,

@@ -23,7 +23,8 @@ class OrderLine:
     deadline_at: datetime
     steps: int  # that the asker may see
     settled: int  # of them done or skipped
-    next_step: str | None
+    next_step_zh: str | None
+    next_step_en: str | None
     next_at: datetime | None  # when it is booked for
 
 
@@ -57,7 +58,6 @@ class StepLine:
 
     id: int
     position: int
-    name: str
     name_zh: str
     name_en: str
     capability: str

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from platform_booking.catalog.models import Capability, RouteStep
 from platform_booking.db import Model, PublicId, enum_column
 from platform_booking.orders.states import OrderState, StepState
 
@@ -115,3 +116,26 @@ class StepBooking(Model):
     organisation_id: Mapped[int]
     platform_id: Mapped[int]
     part: Mapped[int] = mapped_column(default=0)  # which run of the step
+
+
+def english_step_name() -> sa.ColumnElement[str]:
+    """Return the English name of a `Step` of the query around: an order keeps the Chinese.
+
+    Names of people's own stay as they are.
+    """
+    of_capability = (
+        sa.select(Capability.name_en)
+        .where(Capability.id == Step.capability_id, Capability.name_zh == Step.name)
+        .correlate(Step)
+        .scalar_subquery()
+    )
+    of_route = (
+        sa.select(RouteStep.name_en)
+        .join(Order, Order.route_id == RouteStep.route_id)
+        .where(Order.id == Step.order_id, RouteStep.name_zh == Step.name)
+        .order_by(RouteStep.id)
+        .limit(1)
+        .correlate(Step)
+        .scalar_subquery()
+    )
+    return sa.func.coalesce(of_capability, of_route, Step.name)

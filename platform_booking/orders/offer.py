@@ -60,6 +60,7 @@ class Operation:
 
     capability_id: int
     name: str
+    name_en: str = ""
     duration_min: int
     quantity: int | None
     lag_min_min: int  # to the step after it
@@ -95,6 +96,7 @@ class Offer:
     routes: Mapping[str, Route]  # by code and by public id
     classes: Mapping[str, int]  # ranks by code
     flags: frozenset[str] = field(default=frozenset())
+    english: Mapping[str, str] = field(default_factory=dict)  # of capabilities, by code
 
     @cached_property
     def codes(self) -> dict[int, str]:

@@ -24,7 +24,6 @@ from platform_booking.catalog.models import (
     MaterialsClass,
     Platform,
     Resource,
-    RouteStep,
     RouteTemplate,
 )
 from platform_booking.errors import NotFound
@@ -38,7 +37,13 @@ from platform_booking.orders.lines import (
     StepLine,
     ToolLine,
 )
-from platform_booking.orders.models import Order, Step, StepBooking, StepLag
+from platform_booking.orders.models import (
+    Order,
+    Step,
+    StepBooking,
+    StepLag,
+    english_step_name,
+)
 from platform_booking.orders.states import STORED, OrderState, StepState, order_state
 
 _SHOWN = (*ACTIVE, BookingState.COMPLETED, BookingState.ABORTED)
@@ -125,7 +130,8 @@ def _line(row: Any, steps: Sequence[Any], starts: Mapping[int, datetime]) -> Ord
         deadline_at=row.deadline_at,
         steps=len(steps),
         settled=sum(s.state in _SETTLED for s in steps),
-        next_step=ahead.name if ahead else None,
+        next_step_zh=ahead.name if ahead else None,
+        next_step_en=ahead.name_en if ahead else None,
         next_at=starts.get(ahead.id) if ahead else None,
     )
 
@@ -166,7 +172,13 @@ def _shown_state() -> tuple[sa.ColumnElement[str], sa.Subquery]:
 def _steps_in_brief(session: Session, order_ids: Sequence[int]) -> dict[int, list[Any]]:
     found: dict[int, list[Any]] = defaultdict(list)
     for row in session.execute(
-        sa.select(Step.id, Step.order_id, Step.name, Step.state)
+        sa.select(
+            Step.id,
+            Step.order_id,
+            Step.name,
+            english_step_name().label("name_en"),
+            Step.state,
+        )
         .where(Step.order_id.in_(order_ids), Step.position >= 0)
         .order_by(Step.order_id, Step.position)
     ):
@@ -258,6 +270,7 @@ def _steps(session: Session, order: Order) -> list[StepLine]:
     rows = session.execute(
         sa.select(
             Step,
+            english_step_name().label("name_en"),
             Capability.code.label("capability"),
             Capability.name_zh.label("capability_zh"),
             Capability.name_en.label("capability_en"),
@@ -266,7 +279,6 @@ def _steps(session: Session, order: Order) -> list[StepLine]:
         .where(Step.order_id == order.id, Step.position >= 0)
         .order_by(Step.position)
     ).all()
-    english = _english_names(session, order.route_id)
     steps: list[Step] = [row.Step for row in rows]
     tools = _tools(session, steps)
     stays = _stays(session, [step.id for step in steps])
@@ -274,11 +286,8 @@ def _steps(session: Session, order: Order) -> list[StepLine]:
         StepLine(
             id=step.id,
             position=step.position,
-            name=step.name,
             name_zh=step.name,
-            name_en=row.capability_en
-            if step.name == row.capability_zh
-            else english.get(step.name, step.name),
+            name_en=row.name_en,
             capability=row.capability,
             capability_zh=row.capability_zh,
             capability_en=row.capability_en,
@@ -298,18 +307,6 @@ def _steps(session: Session, order: Order) -> list[StepLine]:
         )
         for row, step in zip(rows, steps, strict=True)
     ]
-
-
-def _english_names(session: Session, route_id: int | None) -> dict[str, str]:
-    """Return the English names of a route's steps; an order keeps the Chinese ones."""
-    if route_id is None:
-        return {}
-    rows = session.execute(
-        sa.select(RouteStep.name_zh, RouteStep.name_en).where(
-            RouteStep.route_id == route_id
-        )
-    ).all()
-    return dict(rows)
 
 
 def _tools(session: Session, steps: Sequence[Step]) -> dict[int, ToolLine]:

@@ -12,7 +12,7 @@ from platform_booking.bookings.states import BookingState
 from platform_booking.orders.asking import NewOrder, NewStep
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, StrictSchema, Text
+from platform_booking.web.schemas import Instant, Named, StrictSchema, Text
 
 _MANY = 1000
 """Longer lists are refused unread; the rules allow far less."""
@@ -102,7 +102,7 @@ class StepSchema(Schema):
     """One step of an order."""
 
     position = fields.Integer(required=True)
-    name = fields.String(required=True)
+    name = Named(required=True)
     capability = fields.String(required=True)
     state = fields.Enum(StepState, by_value=True, required=True)
     duration_min = fields.Integer(required=True)
@@ -137,7 +137,7 @@ class OrderSchema(Schema):
     title = fields.String(required=True)
     note = fields.String(required=True)
     state = fields.Enum(OrderState, by_value=True, required=True)
-    organisation = fields.String(attribute="organisation_zh", required=True)
+    organisation = Named("organisation", required=True)
     project_id = fields.UUID(allow_none=True, required=True)
     route = fields.String(allow_none=True, required=True)
     priority_class = fields.String(required=True)
@@ -166,13 +166,13 @@ class OrderLineSchema(Schema):
 
     id = fields.UUID(attribute="public_id", required=True)
     title = fields.String(required=True)
-    organisation = fields.String(attribute="organisation_zh", required=True)
+    organisation = Named("organisation", required=True)
     state = fields.Enum(OrderState, by_value=True, required=True)
     submitted_at = Instant(required=True)
     deadline_at = Instant(required=True)
     steps = fields.Integer(required=True)
     settled = fields.Integer(required=True)
-    next_step = fields.String(allow_none=True, required=True)
+    next_step = Named("next_step", allow_none=True, required=True)
     next_at = Instant(allow_none=True, required=True)
 
 

@@ -11,6 +11,7 @@ from platform_booking.errors import Violation
 from platform_booking.orders.asking import NewOrder, NewStep
 from platform_booking.orders.deriving import Derived, DerivedStep, Hurdle
 from platform_booking.orders.offer import Offer, Tool
+from platform_booking.web.i18n import named
 
 MOST_MINUTES = 2 * 366 * 1440
 """Longer than anything may be asked for ahead, so that no sum of times overflows."""
@@ -167,7 +168,7 @@ def eligibility(new: NewOrder, found: Derived, offer: Offer) -> Iterator[Violati
                 _(
                     "step %(number)s, %(name)s: %(why)s",
                     number=n + 1,
-                    name=step.name,
+                    name=named(step),
                     why=_why(step, offer),
                 ),
                 where,
@@ -298,7 +299,7 @@ def _loads(n: int, step: DerivedStep, *, by_route: bool) -> Iterator[Violation]:
             _(
                 "step %(number)s, %(name)s: its runs go by wafer size; state the lot's",
                 number=n + 1,
-                name=step.name,
+                name=named(step),
             ),
             "wafer_mm" if by_route else f"steps[{n}].wafer_mm",
         )
@@ -310,7 +311,7 @@ def _loads(n: int, step: DerivedStep, *, by_route: bool) -> Iterator[Violation]:
                 "step %(number)s, %(name)s: a run takes %(most)s, so this needs more than "
                 "%(runs)s runs; split the order",
                 number=n + 1,
-                name=step.name,
+                name=named(step),
                 most=most,
                 runs=MOST_RUNS,
             ),

@@ -14,6 +14,7 @@ from platform_booking.errors import Violation
 from platform_booking.orders.asking import NewOrder, Window
 from platform_booking.orders.deriving import Derived, DerivedLag, DerivedStep
 from platform_booking.orders.offer import Tool
+from platform_booking.web.i18n import named
 
 
 def course(new: NewOrder, found: Derived) -> Iterator[Violation]:
@@ -77,7 +78,7 @@ def _first_start(
 def _does_not_fit(
     n: int, step: DerivedStep, *, floor: datetime, by_route: bool
 ) -> Violation:
-    facts = {"number": n + 1, "name": step.name}
+    facts = {"number": n + 1, "name": named(step)}
     if step.tools and all(tool.kind is ResourceKind.EVENT for tool in step.tools):
         return Violation(
             "no_occurrence",
@@ -127,7 +128,7 @@ def _too_late(
                 "step %(number)s, %(name)s: its windows begin more than %(minutes)s min "
                 "after the step before it must have ended; bring the windows together",
                 number=n + 1,
-                name=found.steps[n].name,
+                name=named(found.steps[n]),
                 minutes=lag.most_min,
             ),
             f"steps[{n}].lag_max_min",
@@ -150,7 +151,7 @@ def _too_many_runs(n: int, lag: DerivedLag, found: Derived) -> Iterator[Violatio
             "that a load waits %(waits)s min, and %(most)s are allowed; ask for a smaller "
             "lot",
             number=n + 1,
-            name=after.name,
+            name=named(after),
             waits=spread,
             most=lag.most_min,
         ),

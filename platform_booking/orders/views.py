@@ -141,7 +141,7 @@ def show(order_id: UUID) -> ResponseReturnValue:
         planned=planned,
         earliest=earliest,
         history=_history(order),
-        names={step.position: step.name for step in order.steps},
+        names={step.position: named(step) for step in order.steps},
     )
 
 

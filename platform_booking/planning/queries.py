@@ -13,7 +13,7 @@ from platform_booking.accounts.models import Organisation
 from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import Platform, Resource
 from platform_booking.errors import NotFound
-from platform_booking.orders.models import Order, Step
+from platform_booking.orders.models import Order, Step, english_step_name
 from platform_booking.orders.states import StepState
 from platform_booking.planning.counting import placed_by
 from platform_booking.planning.models import (
@@ -27,6 +27,14 @@ from platform_booking.planning.states import Change, PlanState
 
 
 @dataclass(frozen=True, slots=True)
+class StepName:
+    """What a step is called."""
+
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlacementLine:
     """One placement as a reviewer sees it, beside where it stands today."""
 
@@ -34,7 +42,8 @@ class PlacementLine:
     order_title: str
     organisation_zh: str
     organisation_en: str
-    step_name: str
+    step_zh: str
+    step_en: str
     resource_code: str
     resource_zh: str
     resource_en: str
@@ -58,7 +67,7 @@ class LeftOutLine:
     cause: str
     detail: Mapping[str, Any]
     ways_out: Sequence[Mapping[str, Any]]
-    step_names: Mapping[int, str]
+    step_names: Mapping[int, StepName]
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +219,7 @@ def placements(
             Organisation.name_zh,
             Organisation.name_en,
             Step.name,
+            english_step_name(),
             Resource.code,
             Resource.name_zh,
             Resource.name_en,
@@ -330,17 +340,17 @@ def _left_out() -> sa.Select[Any]:
 
 
 def _with_steps(session: Session, rows: Sequence[Any]) -> list[LeftOutLine]:
-    names: dict[int, dict[int, str]] = {}
-    for step_id, order_id, name in session.execute(
-        sa.select(Step.id, Step.order_id, Step.name).where(
+    names: dict[int, dict[int, StepName]] = {}
+    for step_id, order_id, *name in session.execute(
+        sa.select(Step.id, Step.order_id, Step.name, english_step_name()).where(
             Step.order_id.in_([row[-1] for row in rows])
         )
     ):
-        names.setdefault(order_id, {})[step_id] = name
+        names.setdefault(order_id, {})[step_id] = StepName(*name)
     return [_left_out_line(row, names.get(row[-1], {})) for row in rows]
 
 
-def _left_out_line(row: Any, step_names: Mapping[int, str]) -> LeftOutLine:
+def _left_out_line(row: Any, step_names: Mapping[int, StepName]) -> LeftOutLine:
     order_id, title, name_zh, name_en, cause, detail, ways_out, _row_id = row
     return LeftOutLine(
         order_id=order_id,

@@ -5,8 +5,9 @@ from marshmallow import Schema, fields, validate
 from platform_booking.planning.models import JobRequest
 from platform_booking.planning.queries import LeftOutLine
 from platform_booking.planning.states import ApprovalState, Change, PlanState
+from platform_booking.web.i18n import named
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, StrictSchema, Text
+from platform_booking.web.schemas import Instant, Named, StrictSchema, Text
 
 
 class NightSchema(StrictSchema):
@@ -116,8 +117,8 @@ class PlacementSchema(Schema):
 
     order = fields.UUID(attribute="order_id")
     title = fields.String(attribute="order_title")
-    organisation = fields.String(attribute="organisation_zh")
-    step = fields.String(attribute="step_name")
+    organisation = Named("organisation")
+    step = Named("step")
     resource = fields.String(attribute="resource_code")
     starts_at = Instant()
     ends_at = Instant()
@@ -153,7 +154,7 @@ class LeftOutSchema(Schema):
 
     order = fields.UUID(attribute="order_id")
     title = fields.String(attribute="order_title")
-    organisation = fields.String(attribute="organisation_zh")
+    organisation = Named("organisation")
     cause = fields.String()
     why = fields.Function(lambda line: line.detail.get("why"), allow_none=True)
     blocked = fields.Method("get_blocked", metadata={"type": "array"})
@@ -168,6 +169,7 @@ class LeftOutSchema(Schema):
 
     def get_ways_out(self, line: LeftOutLine) -> list[dict[str, object]]:
         """Return the ways out, each step by its name."""
-        named = [{**way, "step": line.step_names.get(way["step"])} for way in line.ways_out]
-        found: list[dict[str, object]] = WayOutSchema(many=True).dump(named)
+        called = {step_id: named(name) for step_id, name in line.step_names.items()}
+        told = [{**way, "step": called.get(way["step"])} for way in line.ways_out]
+        found: list[dict[str, object]] = WayOutSchema(many=True).dump(told)
         return found

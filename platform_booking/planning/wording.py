@@ -7,7 +7,7 @@ from flask_babel import gettext as _
 
 from platform_booking.planning.models import CONTRADICTORY, NOT_APPROVED, OVERTAKEN
 from platform_booking.planning.queries import LeftOutLine
-from platform_booking.web.i18n import duration, local_time
+from platform_booking.web.i18n import duration, local_time, named
 
 _MOST_SHOWN = 3
 
@@ -146,7 +146,8 @@ def _way_out(line: LeftOutLine, way: Any) -> str:
 
 
 def _step(line: LeftOutLine, step_id: int | None) -> str:
-    return line.step_names.get(step_id or 0, str(_("a step")))
+    name = line.step_names.get(step_id or 0)
+    return str(_("a step")) if name is None else named(name)
 
 
 def _when(text: str) -> str:

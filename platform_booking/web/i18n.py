@@ -15,6 +15,7 @@ from babel.messages.pofile import read_po
 from babel.support import NullTranslations, Translations
 from flask import Flask, Response, current_app, g, has_request_context, request
 from flask_babel import Babel, Domain, get_locale
+from werkzeug.datastructures import LanguageAccept
 
 from platform_booking.web.actor import optional_actor
 
@@ -65,14 +66,23 @@ def chosen_locale() -> str:
     if asked:
         g.chosen_language = asked
         return asked
+    accepted = _accepted()
+    if accepted and request.path.startswith("/api/"):  # a program says so on purpose
+        return accepted
     kept = _SHORT.get(request.cookies.get(COOKIE, "").lower())
     if kept:
         return kept
     actor = optional_actor()
     if actor is not None:
         return _SHORT.get(actor.locale.lower(), CHINESE)
-    best = request.accept_languages.best_match(["zh-CN", "zh", "en", "en-US"], "zh-CN")
-    return _SHORT.get(best.lower(), CHINESE)
+    return accepted or CHINESE
+
+
+def _accepted() -> str | None:
+    """Return which of our languages Accept-Language names; `*` names none."""
+    named = LanguageAccept([(v, q) for v, q in request.accept_languages if v != "*"])
+    best = named.best_match(["zh-CN", "zh", "en", "en-US"])
+    return None if best is None else _SHORT[best.lower()]
 
 
 def init_app(app: Flask) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 from flask_babel import lazy_gettext as _l
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from platform_booking.web.i18n import named
+
 
 class StrictSchema(Schema):
     """A schema that refuses what it does not know."""
@@ -39,6 +41,20 @@ class Instant(fields.AwareDateTime):
             return moment.astimezone(UTC)
         except OverflowError:
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+class Named(fields.String):
+    """`organisation_zh` or `organisation_en` of a thing, by the request's language."""
+
+    def __init__(self, field: str = "name", **options: Any) -> None:
+        super().__init__(**options)
+        self._field = field
+
+    def get_value(
+        self, obj: Any, attr: str, accessor: object = None, default: object = None
+    ) -> Any:
+        """Return the name, None where there is none."""
+        return named(obj, self._field) or None
 
 
 class Text(fields.String):

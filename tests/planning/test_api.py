@@ -8,7 +8,10 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from platform_booking.accounts.models import Organisation
+from platform_booking.catalog.models import Capability
 from platform_booking.clock import utcnow
+from platform_booking.orders.models import Step
 from platform_booking.planning.models import JobRequest, LeftOut, Plan
 from platform_booking.planning.states import PlanState
 from tests.bookings.callers import Program, make_token
@@ -136,6 +139,26 @@ def test_how_an_order_was_overtaken_is_a_word(plan: Called) -> None:
         row.cause, row.detail, row.ways_out = "overtaken", {"why": "outage"}, []
     (left,) = plan("GET", "/left-out").json["items"]
     assert (left["cause"], left["why"], left["blocked"]) == ("overtaken", "outage", [])
+
+
+def test_names_in_a_plan_are_in_the_language_asked_for(plan: Called) -> None:
+    with writing() as session:
+        for given in (plan.new, plan.left):
+            step = session.get_one(Step, given.steps[0].id)
+            one = session.get_one(Capability, step.capability_id)
+            one.name_zh, one.name_en = "刻蚀", "Etching"
+            step.name = one.name_zh
+            firm = session.get_one(Organisation, given.organisation_id)
+            firm.name_zh, firm.name_en = f"晶芯{firm.id}", f"Crystal {firm.id}"
+        row = session.scalars(sa.select(LeftOut)).one()
+        row.ways_out = [{**row.ways_out[0], "step": plan.left.steps[0].id}]
+    for language, name, firm in (("en", "Etching", "Crystal"), ("zh", "刻蚀", "晶芯")):
+        headers = {"Accept-Language": language}
+        (new,) = plan("GET", "/placements?change=new", headers=headers).json["items"]
+        (left,) = plan("GET", "/left-out", headers=headers).json["items"]
+        assert (new["step"], left["ways_out"][0]["step"]) == (name, name)
+        assert new["organisation"].startswith(firm)
+        assert left["organisation"].startswith(firm)
 
 
 def test_lists_come_in_pages(plan: Called) -> None:

@@ -183,7 +183,7 @@ def test_every_kind_of_refusal_is_a_problem_document(app: Flask, park: Visitor) 
     assert problem(many, 413)["code"] == "too_large"
     assert problem(park.get(f"{plans}?limit=0"), 422)["violations"][0]["where"] == "limit"
     plain = park.post(plans, data=b"{}", content_type="text/plain", headers=token)
-    assert problem(plain, 422)["violations"]
+    assert problem(plain, 415)["violations"]
 
 
 def test_a_form_that_is_too_large_is_told_so(client: Visitor) -> None:
