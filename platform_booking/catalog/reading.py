@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 
 from platform_booking.catalog.faults import faults
 from platform_booking.catalog.fileformat import CatalogueSchema
-from platform_booking.catalog.known import Damage
+from platform_booking.catalog.known import Damage, Known
 from platform_booking.errors import RulesBroken, Violation
 
 Content = dict[str, Any]
@@ -22,6 +22,16 @@ _STAND_IN: Content = {
     "materials": {"classes": [{"code": "X", "name": {"zh": "?", "en": "?"}, "rank": 0}]},
     "priority_classes": [{"code": "X", "name": {"zh": "?", "en": "?"}, "weight": 1}],
 }
+
+_NAMING = {
+    "travel": {"from": "sites", "to": "sites"},
+    "platforms": {"site": "sites"},
+    "resources": {"platform": "platforms", "calendar": "calendars", "class": "classes"},
+    "occurrences": {"resource": "resources"},
+    "routes": {"class": "classes"},
+    "organisations": {"priority": "priority_classes"},
+}
+"""What the entries of a part name, and of which part."""
 
 
 def demo_text() -> str:
@@ -137,7 +147,26 @@ def _beside(raw: Mapping[str, Any], messages: Mapping[Any, Any]) -> Iterator[str
         content: Content = CatalogueSchema().load(_STAND_IN | sound)
     except ValidationError:
         return  # as little is right as that: the faults of shape come first
-    yield from faults(content, Damage(numbers=numbers, codes=codes, lost=frozenset(lost)))
+    damage = Damage(numbers=numbers, codes=codes, lost=frozenset(lost))
+    yield from _named_wrong(raw, messages, Known(content, damage))
+    yield from faults(content, damage)
+
+
+def _named_wrong(
+    raw: Mapping[str, Any], messages: Mapping[Any, Any], known: Known
+) -> Iterator[str]:
+    """Yield what the entries of a wrong shape name that the file does not know."""
+    for part, fields in _NAMING.items():
+        entries, bad = raw.get(part), messages.get(part)
+        if not isinstance(entries, list) or not isinstance(bad, Mapping):
+            continue
+        for n, wrong in bad.items():
+            if not isinstance(wrong, Mapping) or not isinstance(entries[n], dict):
+                continue
+            for field, among in fields.items():
+                code = entries[n].get(field)
+                if isinstance(code, str) and field not in wrong:
+                    yield from known.fault(among, code, f"{part}[{n}].{field}")
 
 
 def _paths(messages: Any, path: str = "") -> Iterable[str]:

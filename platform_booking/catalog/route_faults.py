@@ -60,6 +60,8 @@ def _step(step: Content, path: str, known: Known) -> Iterator[str]:
     for m, code in enumerate(step["candidates"]):
         yield from known.fault("resources", code, f"{path}.candidates[{m}]")
         resource = known.resources.get(code)
+        if step["capability"] not in known.codes["capabilities"]:
+            continue  # told already; nothing can do what is unknown
         if resource is not None and step["capability"] not in resource["capabilities"]:
             yield f"{path}.candidates[{m}]: {code} cannot do {step['capability']!r}"
     if not step["candidates"]:

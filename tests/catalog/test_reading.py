@@ -317,6 +317,28 @@ def test_all_faults_are_told_at_once_those_of_shape_and_those_between_the_parts(
     }
 
 
+def test_an_entry_of_a_wrong_shape_is_told_what_else_it_names_wrong() -> None:
+    text = changed(
+        ("resources[0].capacity", "one"),
+        ("resources[0].calendar", "NEVER"),
+        ("resources[0].platform", 7),  # of no shape: nothing more is said of it
+        ("travel[0].minutes", -1),
+        ("travel[0].to", "NOWHERE"),
+    )
+    assert [line.partition(": ")[0] for line in faults_of(text)] == [
+        "travel[0].minutes",
+        "resources[0].platform",
+        "resources[0].capacity",
+        "travel[0].to",
+        "resources[0].calendar",
+    ]
+
+
+def test_what_nobody_knows_is_not_blamed_on_those_who_cannot_do_it() -> None:
+    (line,) = faults_of(changed(("routes[0].steps[1].capability", "NO.SUCH")))
+    assert line.startswith("routes[0].steps[1].capability: 'NO.SUCH' is not among")
+
+
 def test_nothing_is_blamed_for_a_part_that_could_not_be_read() -> None:
     assert faults_of(changed(("calendars", "see the wall"))) == [
         "calendars: Not a valid list."
