@@ -24,6 +24,7 @@ Misconfigured    a setting is missing or wrong; the service does not start
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 
@@ -34,6 +35,15 @@ class Violation:
     rule: str  # machine-readable, e.g. "window_too_short"
     message: str  # what is wrong and what to do about it, in the reader's language
     where: str = ""
+    limit: Any = None  # the rule's value, ready for JSON; None where it has none
+    actual: Any = None  # what was asked or stands against it
+
+    def told(self) -> dict[str, Any]:
+        """Return it as an answer carries it, ready for JSON."""
+        more = {"limit": self.limit, "actual": self.actual}
+        return {"rule": self.rule, "message": self.message, "where": self.where} | {
+            name: value for name, value in more.items() if value is not None
+        }
 
 
 class BookingError(Exception):
@@ -81,12 +91,7 @@ class RulesBroken(Refused):
 
     def details(self) -> dict[str, object]:
         """Return every violation with its field."""
-        return {
-            "violations": [
-                {"rule": v.rule, "message": v.message, "where": v.where}
-                for v in self.violations
-            ]
-        }
+        return {"violations": [v.told() for v in self.violations]}
 
 
 class IllegalMove(Refused):

@@ -376,6 +376,9 @@ def upgrade() -> None:
         unique=False,
         postgresql_where=sa.text("status = 'confirmed'"),
     )
+    op.create_index(
+        "booking_held", "booking", ["member_id", "resource_id", "ends_at"], unique=False
+    )
     op.create_index(op.f("ix_booking_buddy_id"), "booking", ["buddy_id"], unique=False)
     op.create_index(op.f("ix_booking_series_id"), "booking", ["series_id"], unique=False)
     op.create_foreign_key(
@@ -501,6 +504,7 @@ def downgrade() -> None:
     op.drop_constraint(op.f("fk_booking_buddy_id_member"), "booking", type_="foreignkey")
     op.drop_index(op.f("ix_booking_series_id"), table_name="booking")
     op.drop_index(op.f("ix_booking_buddy_id"), table_name="booking")
+    op.drop_index("booking_held", table_name="booking")
     op.drop_index(
         "booking_unstarted",
         table_name="booking",

@@ -24,6 +24,8 @@ class NewBooking:
     occurrence_id: int | None = None  # required on an event resource
     family: str | None = None
     group_id: UUID | None = None  # booked together, all or none
+    buddy_id: int | None = None  # who is there beside the one who runs it
+    override_reason: str | None = None  # why staff set soft rules aside
     state: BookingState = BookingState.CONFIRMED
 
 
@@ -64,6 +66,8 @@ class AskedSlot:
     wafer_mm: int | None = None
     class_rank: int | None = None  # of the wafers; None where wafers play no part
     flags: tuple[str, ...] = field(default=())
+    buddy_id: UUID | None = None  # a member who is there at hours when nobody works alone
+    override_reason: str = ""  # why the platform's staff set soft rules aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,3 +77,4 @@ class AskedMove:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     quantity: int | None = None
+    override_reason: str = ""  # why the platform's staff set soft rules aside

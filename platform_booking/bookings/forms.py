@@ -20,9 +20,10 @@ from platform_booking.errors import Violation
 Typed = dict[str, str]
 _NAMES = (
     "starts_at", "ends_at", "quantity", "organisation_id", "project_id", "recipe_id",
-    "occurrence_id", "wafer_mm", "class_rank", "token",
+    "occurrence_id", "wafer_mm", "class_rank", "buddy_id", "override_reason", "token",
 )  # fmt: skip
 _LONGEST = 80
+_LONG = {"override_reason": 500}
 _NOWHERE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -39,7 +40,8 @@ class Reading:
 def typed_in(form: Mapping[str, str]) -> Typed:
     """Return what was typed, short enough to be shown again."""
     return {
-        name: form.get(name, "").strip().replace("\x00", "")[:_LONGEST] for name in _NAMES
+        name: form.get(name, "").strip().replace("\x00", "")[: _LONG.get(name, _LONGEST)]
+        for name in _NAMES
     }
 
 
@@ -80,6 +82,8 @@ def read(
         wafer_mm=_whole(reading, "wafer_mm", otherwise=None),
         class_rank=_whole(reading, "class_rank", otherwise=None),
         flags=chosen,
+        buddy_id=_called(reading, "buddy_id"),
+        override_reason=typed["override_reason"],
     )
     if _NOWHERE not in {starts_at, ends_at}:
         reading.slot = slot

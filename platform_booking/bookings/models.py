@@ -66,6 +66,7 @@ class Booking(PublicId, Model):
         sa.Index("booking_platform", "platform_id", "ends_at", "starts_at"),
         sa.Index("booking_organisation", "organisation_id", "ends_at", "starts_at"),
         sa.Index("booking_member", "member_id", "platform_id"),
+        sa.Index("booking_held", "member_id", "resource_id", "ends_at"),
         sa.Index(
             "booking_unanswered",
             "respond_by",

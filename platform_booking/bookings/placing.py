@@ -127,6 +127,8 @@ def _row(new: NewBooking, *, now: datetime) -> Booking:
         occurrence_id=new.occurrence_id,
         family=new.family,
         group_id=new.group_id,
+        buddy_id=new.buddy_id,
+        override_reason=new.override_reason,
         source=new.source,
         state=new.state,
         created_at=now,

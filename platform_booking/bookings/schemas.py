@@ -4,7 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from flask_babel import lazy_gettext as _l
-from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow import (
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validate,
+    validates_schema,
+)
 
 from platform_booking.bookings.asking import AskedMove, AskedSlot
 from platform_booking.bookings.models import Source
@@ -25,6 +32,14 @@ class Amount(fields.Integer):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> int:
         number = int(super()._deserialize(value, attr, data, **options) or 0)
         return max(-_INT4, min(number, _INT4))
+
+
+def _reason() -> Text:
+    return Text(
+        load_default="",
+        validate=validate.Length(max=500),
+        metadata={"description": "Why the platform's staff set soft rules aside."},
+    )
 
 
 class SlotSchema(StrictSchema):
@@ -54,6 +69,11 @@ class SlotSchema(StrictSchema):
         metadata={"description": "Contamination class of the wafers; required with them."},
     )
     flags = fields.List(Text(), load_default=list)
+    buddy_id = fields.UUID(
+        load_default=None,
+        metadata={"description": "Who is there, too, at hours when nobody works alone."},
+    )
+    override_reason = _reason()
 
     @post_load
     def slot(self, data: dict[str, Any], **_: object) -> AskedSlot:
@@ -67,11 +87,12 @@ class MoveSchema(StrictSchema):
     starts_at = Instant()
     ends_at = Instant()
     quantity = Amount()
+    override_reason = _reason()
 
     @validates_schema
     def something(self, data: dict[str, Any], **_: object) -> None:
         """Refuse a change of nothing."""
-        if not data:
+        if not data.keys() - {"override_reason"}:
             raise ValidationError(
                 str(_l("Name what changes: starts_at, ends_at or quantity."))
             )
