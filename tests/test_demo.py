@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -21,6 +22,7 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from platform_booking import guards
 from platform_booking.demo import house
 from platform_booking.demo.house import CannotStart, Standing
 from platform_booking.embedded import EmbeddedPostgres, Urls, wheel_binaries
@@ -204,6 +206,21 @@ def test_ctrl_c_while_it_still_loads_ends_it_without_a_word(tmp_path: Path) -> N
     assert not var.exists()
 
 
+def test_commands_by_hand_find_data_that_stand_elsewhere(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)  # closed to the server's user, where that is another one
+    var = tmp_path / "a folder"
+    try:
+        with demo(var) as running:
+            running.read_until(LAST_LINE)
+            code, words = by_hand(var / "settings.env", "db", "current")
+            assert (code, f"{guards.REVISION} (head)" in words) == (0, True)
+            assert running.end() == 0
+        assert os.geteuid() or (var / "WHERE").exists()
+    finally:
+        if (var / "WHERE").exists():
+            shutil.rmtree((var / "WHERE").read_text(encoding="utf-8").strip())
+
+
 def test_ctrl_c_while_the_database_starts_leaves_nothing_running(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     with demo(tmp_path / "var") as running:
@@ -344,7 +361,7 @@ def test_commands_by_hand_find_the_running_demo_through_its_settings(
     said = by_hand(settings, "accounts", "link", "--email", "nobody@firm.example")
     assert said == (1, "Error: no member has this address\n")
     code, words = by_hand(settings, "db", "current")  # as the owner
-    assert (code, "0003 (head)" in words) == (0, True)
+    assert (code, f"{guards.REVISION} (head)" in words) == (0, True)
     assert f"PB_BASE_URL={again.address}\n" in settings.read_text()
     tomorrow = datetime.now(ZoneInfo("Asia/Shanghai")).date() + timedelta(days=1)
     code, words = by_hand(

@@ -30,13 +30,13 @@ _AFTERWARDS = {
     "explain": "Finding out why the others were left out, and what would bring them in ...",
 }
 _WHY = {
-    "full": "find no room beside what is placed or booked",
-    "too_light": "find too little company for a furnace run",
-    "no_start": "fit nowhere within their windows, opening hours and deadline",
-    "route_too_long": "are routes that do not fit before their deadline as a whole",
-    "no_alternative": "have a step that no resource in service can do",
-    "contradictory": "contradict themselves and must be amended",
-    "overtaken": "were changed by their people while the plan was made",
+    "full": "found no room beside what is placed or booked",
+    "too_light": "found too little company for a furnace run",
+    "no_start": "fitted nowhere within their windows, opening hours and deadline",
+    "route_too_long": "did not fit before their deadline as a whole route",
+    "no_alternative": "had a step that no resource in service can do",
+    "contradictory": "contradicted themselves and must be amended",
+    "overtaken": "had changes by their people while the plan was made",
 }
 
 

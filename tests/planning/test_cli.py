@@ -82,8 +82,8 @@ def test_the_summary_says_in_words_what_a_night_brought() -> None:
         "value 1,100, 1.100 times first come, first served",
         "proven: no plan is worth more than 1,250 (gap 12.0%)",
         "left out: 2",
-        "  1 find no room beside what is placed or booked",
-        "  1 are routes that do not fit before their deadline as a whole",
+        "  1 found no room beside what is placed or booked",
+        "  1 did not fit before their deadline as a whole route",
     ]
 
 
@@ -120,7 +120,7 @@ def test_a_night_by_hand_from_run_to_replay(app: Flask, tonight: str) -> None:
     result = run(app, "run", "--night", tonight, "--waves", "0")
     assert result.exit_code == 0, result.output
     assert "1 of 2 orders placed (first come, first served: 1)" in result.output
-    assert "1 find no room beside what is placed or booked" in result.output
+    assert "1 found no room beside what is placed or booked" in result.output
     assert "no platform has approved" in refused(run(app, "publish", "--night", tonight))
     with writing() as session:
         approve_all(session.scalars(sa.select(Plan.id)).one())
