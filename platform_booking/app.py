@@ -18,6 +18,7 @@ from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.finding import api as finding_api
 from platform_booking.orders import api as orders_api
 from platform_booking.orders import views as orders_views
 from platform_booking.planning import api as plans_api
@@ -48,7 +49,7 @@ PAGES = (
 )
 """Blueprints of pages, one a feature."""
 
-APIS = (catalog_api.bp, orders_api.bp, plans_api.bp, bookings_api.bp)
+APIS = (catalog_api.bp, orders_api.bp, plans_api.bp, bookings_api.bp, finding_api.bp)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 

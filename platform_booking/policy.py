@@ -183,4 +183,8 @@ POLICY: dict[str, Permission] = {
     "bookings_api.busy": allow(
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),
+    # Free time.
+    "finding_api.availability": allow(
+        *EVERYBODY, action="resource.busy", relation=Relation.MASKED
+    ),
 }

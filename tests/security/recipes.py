@@ -187,4 +187,6 @@ RECIPES: dict[str, Recipe] = {
     "PATCH bookings_api.move": asked(json={"quantity": 1}, booking_id="@booking_a"),
     "POST bookings_api.cancel": asked(booking_id="@booking_a"),
     "GET bookings_api.busy": asked(resource_id="$resource"),
+    # Free time.
+    "GET finding_api.availability": asked(query={"resource": "$resource_code"}),
 }  # fmt: skip

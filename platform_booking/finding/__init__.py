@@ -1,0 +1,1 @@
+"""Free time: searched across resources, and offered where something was refused."""

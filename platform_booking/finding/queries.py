@@ -1,0 +1,281 @@
+"""What the search reads, in a number of statements that does not grow with resources."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, joinedload
+
+from platform_booking.bookings.models import Booking
+from platform_booking.catalog.models import (
+    Calendar,
+    Capability,
+    ChangeoverTime,
+    Occurrence,
+    Outage,
+    Recipe,
+    Resource,
+    ResourceCapability,
+    ResourceKind,
+)
+
+Stretch = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody's stay on a resource; whose, nobody is told."""
+
+    starts_at: datetime
+    ends_at: datetime
+    quantity: int
+    recipe_id: int | None  # where the asker may join it
+    occurrence_id: int | None
+
+
+@dataclass(slots=True)
+class Able:
+    """A resource in service, and for which of the names asked it stands."""
+
+    resource: Resource
+    capabilities: set[str] = field(default_factory=set)
+
+    def answers(self, called: str) -> bool:
+        """Tell whether a name means this resource or something that it can do."""
+        return called in self.capabilities or is_called(self.resource, called)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is known of the resources between two instants, by row id."""
+
+    recipes: dict[int, list[Recipe]]
+    down: dict[int, list[Stretch]]
+    stays: dict[int, list[Stay]]
+    runs: dict[int, list[Occurrence]]
+    families: dict[int, list[tuple[datetime, str]]]  # the asker's own, by end
+    changeovers: dict[int, dict[tuple[str, str], int]]
+
+
+def is_called(resource: Resource, called: str) -> bool:
+    """Tell whether a resource has that code or id."""
+    return called in {resource.code, str(resource.public_id)}
+
+
+def able(
+    session: Session, called: Iterable[str], *, siblings_of: int | None = None
+) -> list[Able]:
+    """Return the resources in service that have, or can do, one of the names.
+
+    `siblings_of` adds those that share a capability with a resource.
+    """
+    names = list(called)
+    ids = [uuid for name in names if (uuid := as_uuid(name))]
+    chosen = [
+        Capability.code.in_(names),
+        Resource.code.in_(names),
+        Resource.public_id.in_(ids),
+    ]
+    if siblings_of is not None:
+        own = sa.select(ResourceCapability.capability_id).where(
+            ResourceCapability.resource_id == siblings_of
+        )
+        chosen.append(Capability.id.in_(own))
+    rows = session.execute(
+        sa.select(Resource, Capability.code)
+        .outerjoin(ResourceCapability, ResourceCapability.resource_id == Resource.id)
+        .outerjoin(Capability, Capability.id == ResourceCapability.capability_id)
+        .where(Resource.active, sa.or_(*chosen))
+        .order_by(Resource.code)
+        .options(
+            joinedload(Resource.platform),
+            joinedload(Resource.calendar).selectinload(Calendar.exceptions),
+        )
+    )
+    found: dict[int, Able] = {}
+    for resource, capability in rows:
+        one = found.setdefault(resource.id, Able(resource))
+        if capability is not None:
+            one.capabilities.add(capability)
+    return list(found.values())
+
+
+def read(
+    session: Session,
+    resources: Collection[Resource],
+    *,
+    from_at: datetime,
+    to_at: datetime,
+    now: datetime,
+    organisation_id: int | None,
+) -> Read:
+    """Read what stands in the way of stays, and what may be joined."""
+    ids = [one.id for one in resources]
+    kinds = {one.kind for one in resources}
+    recipes = _recipes(session, resources) if ResourceKind.BATCH in kinds else {}
+    families = {r.family for rows in recipes.values() for r in rows if r.family}
+    return Read(
+        recipes=recipes,
+        down=_down(session, ids, from_at, to_at, organisation_id),
+        stays=_stays(session, ids, from_at, to_at, recipes),
+        runs=(
+            _runs(session, ids, from_at, to_at, now) if ResourceKind.EVENT in kinds else {}
+        ),
+        families=(
+            _families(session, ids, from_at, to_at, organisation_id) if families else {}
+        ),
+        changeovers=_changeovers(session, ids) if families else {},
+    )
+
+
+def _recipes(session: Session, resources: Collection[Resource]) -> dict[int, list[Recipe]]:
+    batches = [r.id for r in resources if r.kind is ResourceKind.BATCH]
+    return _grouped(
+        session.scalars(
+            sa.select(Recipe)
+            .where(Recipe.resource_id.in_(batches), Recipe.active)
+            .order_by(Recipe.resource_id, Recipe.code)
+        )
+    )
+
+
+def _down(
+    session: Session,
+    ids: Sequence[int],
+    from_at: datetime,
+    to_at: datetime,
+    organisation_id: int | None,
+) -> dict[int, list[Stretch]]:
+    found: dict[int, list[Stretch]] = defaultdict(list)
+    rows = session.execute(
+        sa.select(Outage.resource_id, Outage.starts_at, Outage.ends_at)
+        .where(Outage.resource_id.in_(ids))
+        .where(Outage.ends_at > from_at, Outage.starts_at < to_at)
+        .where(  # what its owner has taken back is free for him
+            sa.true()
+            if organisation_id is None
+            else Outage.taken_back_by.is_distinct_from(organisation_id)
+        )
+    )
+    for resource_id, starts_at, ends_at in rows:
+        found[resource_id].append((starts_at, ends_at))
+    return found
+
+
+def _stays(
+    session: Session,
+    ids: Sequence[int],
+    from_at: datetime,
+    to_at: datetime,
+    recipes: dict[int, list[Recipe]],
+) -> dict[int, list[Stay]]:
+    found: dict[int, list[Stay]] = defaultdict(list)
+    rows = session.execute(
+        sa.text(
+            "SELECT resource_id, starts_at, ends_at, quantity, recipe_id, occurrence_id"
+            " FROM busy(:which, :from_at, :to_at, :recipes)"
+        ),
+        {
+            "which": list(ids),
+            "from_at": from_at,
+            "to_at": to_at,
+            "recipes": [r.id for rows in recipes.values() for r in rows],
+        },
+    )
+    for resource_id, *stay in rows:
+        found[resource_id].append(Stay(*stay))
+    return found
+
+
+def _runs(
+    session: Session,
+    ids: Sequence[int],
+    from_at: datetime,
+    to_at: datetime,
+    now: datetime,
+) -> dict[int, list[Occurrence]]:
+    return _grouped(
+        session.scalars(
+            sa.select(Occurrence)
+            .where(Occurrence.resource_id.in_(ids), Occurrence.called_off_at.is_(None))
+            .where(Occurrence.starts_at >= from_at, Occurrence.ends_at <= to_at)
+            .where(sa.or_(Occurrence.closes_at.is_(None), Occurrence.closes_at > now))
+            .order_by(Occurrence.starts_at)
+        )
+    )
+
+
+def _families(
+    session: Session,
+    ids: Sequence[int],
+    from_at: datetime,
+    to_at: datetime,
+    organisation_id: int | None,
+) -> dict[int, list[tuple[datetime, str]]]:
+    """Read what the asker himself ran: what others run, the order must not tell."""
+    found: dict[int, list[tuple[datetime, str]]] = defaultdict(list)
+    rows = session.execute(
+        sa.select(Booking.resource_id, Booking.ends_at, Booking.family)
+        .where(Booking.organisation_id == organisation_id, Booking.active)
+        .where(Booking.resource_id.in_(ids), Booking.family.is_not(None))
+        .where(Booking.ends_at > from_at, Booking.starts_at < to_at)
+        .order_by(Booking.ends_at)
+    )
+    for resource_id, ends_at, family in rows:
+        found[resource_id].append((ends_at, family or ""))
+    return found
+
+
+def _changeovers(
+    session: Session, ids: Sequence[int]
+) -> dict[int, dict[tuple[str, str], int]]:
+    found: dict[int, dict[tuple[str, str], int]] = defaultdict(dict)
+    for one in session.scalars(
+        sa.select(ChangeoverTime).where(ChangeoverTime.resource_id.in_(ids))
+    ):
+        found[one.resource_id][one.before, one.after] = one.minutes
+    return found
+
+
+def known_names(session: Session) -> list[str]:
+    """Return the codes of all capabilities and resources in service."""
+    return [
+        *session.scalars(sa.select(Capability.code).order_by(Capability.code)),
+        *session.scalars(
+            sa.select(Resource.code).where(Resource.active).order_by(Resource.code)
+        ),
+    ]
+
+
+def capabilities(session: Session) -> Sequence[Capability]:
+    """Return what some resource in service can do."""
+    return session.scalars(
+        sa.select(Capability)
+        .where(
+            sa.exists().where(
+                ResourceCapability.capability_id == Capability.id,
+                ResourceCapability.resource_id == Resource.id,
+                Resource.active,
+            )
+        )
+        .order_by(Capability.code)
+    ).all()
+
+
+def as_uuid(text: str) -> UUID | None:
+    """Return the id that a text is; None if it is none."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _grouped(rows: Iterable[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = defaultdict(list)
+    for row in rows:
+        found[row.resource_id].append(row)
+    return found
