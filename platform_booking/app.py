@@ -11,6 +11,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
 from platform_booking.accounts import views as accounts_views
+from platform_booking.attendance import api as attendance_api
+from platform_booking.attendance import views as attendance_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
 from platform_booking.bookings import views as bookings_views
@@ -46,10 +48,18 @@ PAGES = (
     catalog_views.bp,
     plans_views.bp,
     bookings_views.bp,
+    attendance_views.bp,
 )
 """Blueprints of pages, one a feature."""
 
-APIS = (catalog_api.bp, orders_api.bp, plans_api.bp, bookings_api.bp, finding_api.bp)
+APIS = (
+    catalog_api.bp,
+    orders_api.bp,
+    plans_api.bp,
+    bookings_api.bp,
+    finding_api.bp,
+    attendance_api.bp,
+)
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 
 
@@ -115,6 +125,7 @@ def _web(app: Flask) -> None:
         order_reasons=plans_views.order_reasons,
         order_plan=plans_views.order_plan,
         order_proposals=plans_views.order_proposals,
+        attendance_of=attendance_views.attendance_of,
     )
     permission.verify(app, POLICY)
 

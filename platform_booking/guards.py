@@ -20,7 +20,7 @@ FUNCTIONS = (
     "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard",
     "peak_use", "busy", "sign_in_candidate", "member_standing", "token_standing",
     "redeem_token", "apply_for_registration", "feed_standing", "kiosk_standing",
-    "take_quotas",
+    "take_quotas", "in_use_there", "platform_operators",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",

@@ -198,6 +198,7 @@ def menu() -> list[dict[str, object]]:
         ("board.index", _("Board")),
         ("catalog.platforms", _("Platforms")),
         ("bookings.index", _("Bookings")),
+        ("attendance.requests", _("Requests")),
         ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),

@@ -10,6 +10,8 @@ requests                  at start, every second          what people asked for:
                                                           publication
 close undecided plans     every minute                    silent platforms lapse; what is
                                                           approved by then is published
+sweep bookings            at start, every minute          requests and confirmations that
+                                                          lapse, no-shows, what is over
 expire orders             at start, every hour            orders past their deadline
 forget                    every hour                      spent links, attempts to sign in,
                                                           answers kept for retries
@@ -36,6 +38,7 @@ from sqlalchemy.dialects import postgresql
 
 from platform_booking import audit
 from platform_booking.accounts import administration
+from platform_booking.attendance.sweeping import sweep
 from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
@@ -316,6 +319,11 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             {"trigger": "interval", "seconds": 1} | at_once,
         ),
         ("close undecided plans", close_undecided, {"trigger": "interval", "minutes": 1}),
+        (
+            "sweep bookings",
+            sweep,
+            {"trigger": "interval", "minutes": 1} | at_once,
+        ),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
         ("forget", forget, {"trigger": "interval", "hours": 1}),
     )

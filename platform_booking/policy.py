@@ -152,6 +152,34 @@ POLICY: dict[str, Permission] = {
     "plans_api.publish": allow(
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
+    # What becomes of bookings.
+    "attendance.requests": allow(
+        *STAFF, action="booking.answer", relation=Relation.OPERATED
+    ),
+    "attendance.answer": allow(
+        *STAFF, action="booking.answer", relation=Relation.OPERATED, writes=True
+    ),
+    "attendance.attend": allow(
+        *EVERYBODY, action="booking.attend", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "attendance_api.requests": allow(
+        *STAFF, action="booking.answer", relation=Relation.OPERATED
+    ),
+    **{
+        f"attendance_api.{deed}": allow(
+            *STAFF, action="booking.answer", relation=Relation.OPERATED, writes=True
+        )
+        for deed in ("approve_all", "approve", "decline")
+    },
+    **{
+        f"attendance_api.{deed}": allow(
+            *EVERYBODY,
+            action="booking.attend",
+            relation=Relation.OWN_OR_OPERATED,
+            writes=True,
+        )
+        for deed in ("confirm",)
+    },
     # Bookings.
     "bookings.index": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED

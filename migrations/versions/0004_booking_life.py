@@ -63,8 +63,31 @@ BEGIN
     UPDATE quota SET guard_seq = guard_seq + 1 WHERE id = one;
   END LOOP;
 END $$;
+
+-- How much of a resource somebody is really at, whoever it is; who has checked out is not. Of a
+-- batch, loads of the run that begins at `run` count for nothing: they are in it together.
+CREATE FUNCTION in_use_there(which int, besides bigint, run timestamptz DEFAULT NULL) RETURNS bigint
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT coalesce(sum(b.quantity), 0) FROM booking b
+   WHERE b.resource_id = which AND b.active AND b.status = 'in_use' AND b.id <> besides
+     AND b.starts_at IS DISTINCT FROM run
+     AND NOT EXISTS (SELECT FROM usage u WHERE u.booking_id = b.id AND u.ended_at IS NOT NULL)
+$$;
+
+-- Whom to tell of what happens on a platform. Row ids alone: nobody learns a name by it.
+CREATE FUNCTION platform_operators(which int) RETURNS TABLE (member_id int)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT DISTINCT r.member_id FROM member_role r JOIN member m ON m.id = r.member_id
+   WHERE r.role = 'operator' AND r.platform_id = which AND m.active
+$$;
 """
-SIGNATURES = ("feed_standing(text)", "kiosk_standing(text)", "take_quotas(int[])")
+SIGNATURES = (
+    "feed_standing(text)",
+    "kiosk_standing(text)",
+    "take_quotas(int[])",
+    "in_use_there(int, bigint, timestamptz)",
+    "platform_operators(int)",
+)
 
 
 def _sources(allowed: str) -> None:
@@ -468,7 +491,7 @@ def upgrade() -> None:
                 f" USING ({condition}) WITH CHECK ({condition})"
             )
     op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO pb_job, pb_web, pb_guard")
-    op.execute("GRANT SELECT ON feed, kiosk, quota TO pb_guard")
+    op.execute("GRANT SELECT ON feed, kiosk, quota, usage TO pb_guard")
     op.execute("GRANT UPDATE ON quota TO pb_guard")
     op.execute(FUNCTIONS)
     op.execute("GRANT CREATE ON SCHEMA public TO pb_guard")
@@ -484,7 +507,7 @@ def downgrade() -> None:
     _sources("'person', 'plan', 'import'")
     for signature in SIGNATURES:
         op.execute(f"DROP FUNCTION {signature}")
-    op.execute("REVOKE ALL ON feed, kiosk, quota FROM pb_guard")
+    op.execute("REVOKE ALL ON feed, kiosk, quota, usage FROM pb_guard")
     op.drop_index(op.f("ix_audit_entry_subject"), table_name="audit_entry")
     op.drop_constraint(
         op.f("fk_resource_owner_id_organisation"), "resource", type_="foreignkey"

@@ -27,6 +27,8 @@ class NewBooking:
     buddy_id: int | None = None  # who is there beside the one who runs it
     override_reason: str | None = None  # why staff set soft rules aside
     state: BookingState = BookingState.CONFIRMED
+    respond_by: datetime | None = None  # a request lapses unanswered
+    confirm_by: datetime | None = None  # lapses unless confirmed once more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

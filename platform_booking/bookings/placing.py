@@ -78,6 +78,7 @@ def relocate_all(session: Session, moves: Sequence[Relocation], *, now: datetime
                     occurrence_id=move.occurrence_id,
                     family=move.family,
                     state=states[move.booking_id],
+                    **_answers(move, now=now),
                     version=move.version + 1,
                     updated_at=now,
                 )
@@ -131,6 +132,8 @@ def _row(new: NewBooking, *, now: datetime) -> Booking:
         override_reason=new.override_reason,
         source=new.source,
         state=new.state,
+        respond_by=new.respond_by,
+        confirm_by=new.confirm_by,
         created_at=now,
         updated_at=now,
     )
@@ -149,6 +152,21 @@ def _queue_for(session: Session, moves: Sequence[Relocation]) -> None:
         ),
         {"ids": sorted({*left, *(move.resource_id for move in moves)})},
     )
+
+
+def _answers(move: Relocation, *, now: datetime) -> dict[str, sa.ColumnElement[datetime]]:
+    """Let the dates by which somebody must answer go with the start.
+
+    Whoever moves a booking so near that its time to confirm is over has just said that he
+    comes.
+    """
+    shifted = Booking.confirm_by + (sa.literal(move.starts_at) - Booking.starts_at)
+    return {
+        "confirm_by": sa.case((shifted > now, shifted), else_=sa.null()),
+        "respond_by": sa.case(
+            (Booking.respond_by > move.starts_at, move.starts_at), else_=Booking.respond_by
+        ),
+    }
 
 
 def _park(session: Session, move: Relocation) -> BookingState:

@@ -20,6 +20,7 @@ from platform_booking import audit
 from platform_booking.accounts.models import Organisation, Project
 from platform_booking.bookings import facts, queries, rules
 from platform_booking.bookings.asking import AskedMove, AskedSlot, NewBooking, Relocation
+from platform_booking.bookings.beginning import beginning
 from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.facts import Facts, Named
 from platform_booking.bookings.models import Booking, Source
@@ -195,7 +196,7 @@ def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> B
             zone=zone,
         )
         _insist(list(rules.violations(found.picked, now=now)))
-        booking = confirm(session, _new(asked, found, actor=actor), now=now)
+        booking = confirm(session, _new(asked, found, actor=actor, now=now), now=now)
         _insist_on_no_outage(session, booking, found)
         line = _line(booking, found)
         _note(session, "booking.book", line, now=now, on_behalf=found.on_behalf)
@@ -338,8 +339,12 @@ def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
     return None if row_id is None else table.id == row_id
 
 
-def _new(asked: AskedSlot, found: Facts, *, actor: Actor) -> NewBooking:
+def _new(asked: AskedSlot, found: Facts, *, actor: Actor, now: datetime) -> NewBooking:
     assert found.organisation is not None  # the rules have seen to it
+    staff = actor.is_park or found.resource.platform_id in actor.platform_ids
+    begins = beginning(
+        found.resource.policy, starts_at=asked.starts_at, now=now, by_staff=staff
+    )
     return NewBooking(
         resource_id=found.resource.id,
         organisation_id=found.organisation.id,
@@ -352,6 +357,9 @@ def _new(asked: AskedSlot, found: Facts, *, actor: Actor) -> NewBooking:
         occurrence_id=found.occurrence.id if found.occurrence else None,
         family=found.recipe.family if found.recipe else None,
         source=Source.PERSON,
+        state=begins.state,
+        respond_by=begins.respond_by,
+        confirm_by=begins.confirm_by,
     )
 
 

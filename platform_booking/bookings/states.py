@@ -60,6 +60,7 @@ MOVES: dict[BookingState, frozenset[BookingState]] = {
             BookingState.CANCELLED,
             BookingState.LATE_CANCELLED,
             BookingState.NO_SHOW,
+            BookingState.LAPSED,  # not confirmed once more in time: DECISIONS 25
             BookingState.DISPLACED,
         }
     ),

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from platform_booking.accounts.projects import own_projects
 from platform_booking.bookings import forms, offering, queries, services, week
 from platform_booking.bookings.queries import Wanted
+from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -78,8 +79,13 @@ def new() -> ResponseReturnValue:
     if slot is None or reading.violations:
         return _form(resource, reading), 422
 
+    said = _("Booked.")
+
     def deed() -> str:
+        nonlocal said
         line = services.book(slot, actor=current_actor(), now=now, zone=_zone())
+        if line.booking.state is BookingState.REQUESTED:
+            said = _("Requested. The time is held until the platform has answered.")
         return url_for("bookings.show", booking_id=line.booking.public_id)
 
     try:
@@ -91,7 +97,7 @@ def new() -> ResponseReturnValue:
         reading.violations = [_too_late(fault)]
         return _form(resource, reading), 409
     if anew:
-        flash(_("Booked."), "success")
+        flash(said, "success")
     else:
         flash(
             _(

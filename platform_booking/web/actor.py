@@ -13,6 +13,7 @@ from platform_booking.errors import Unauthenticated
 
 ENGINEER, ORGANISATION_ADMIN = "engineer", "organisation_admin"
 OPERATOR, PARK_ADMIN = "operator", "park_admin"
+KIOSK = "kiosk"  # a device, no member; also the blueprint of the only routes it reaches
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,42 @@ class Actor:
             platform_ids=self.platform_ids,
             park=self.is_park,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Kiosk:
+    """A touch screen beside the tools. It acts for a platform, never for a person."""
+
+    kiosk_id: int
+    public_id: UUID
+    name: str
+    platform_id: int
+    resource_id: int | None  # None: all of the platform's
+
+    @property
+    def identity(self) -> Identity:
+        """For whom the database answers when this device asks."""
+        return Identity(platform_ids=(self.platform_id,))
+
+
+def optional_kiosk() -> Kiosk | None:
+    """Return the device that asks, or None where a person or nobody does."""
+    kiosk: Kiosk | None = g.get("kiosk")
+    return kiosk
+
+
+def current_kiosk() -> Kiosk:
+    """Return the device that asks.
+
+    Raises
+    ------
+    Unauthenticated
+        If it is none, or its address has been revoked.
+    """
+    kiosk = optional_kiosk()
+    if kiosk is None:
+        raise Unauthenticated
+    return kiosk
 
 
 def current_actor() -> Actor:
@@ -133,11 +170,17 @@ def sign_in(actor_id: int, epoch: int) -> None:
 
 def _enter() -> None:
     assume(NOBODY)  # worker threads are used again: never answer for the last visitor
-    g.actor = None
+    g.actor = g.kiosk = None
     if isinstance(request.routing_exception, SecurityError):
         raise request.routing_exception  # a forged Host: nothing else is looked at
     if is_asset(request.endpoint):
         return
+    if request.endpoint is not None and request.endpoint.startswith(f"{KIOSK}."):
+        kiosk = kiosk_standing(request.cookies.get(KIOSK, ""))
+        if kiosk is not None:  # here the device counts, whoever else is signed in on it
+            assume(kiosk.identity)
+            g.kiosk = kiosk
+            return
     token = bearer()
     actor = _by_session() if token is None else _by_token(token)
     if actor is not None:
@@ -152,6 +195,16 @@ def bearer() -> str | None:
     """
     kind, _, secret = request.headers.get("Authorization", "").partition(" ")
     return secret.strip() if kind.lower() == "bearer" else None
+
+
+def kiosk_standing(secret: str) -> Kiosk | None:
+    """Return the kiosk whose secret this is; None if there is none, or no longer."""
+    if not secret:
+        return None
+    row = db.session.execute(
+        sa.text("SELECT * FROM kiosk_standing(:hash)"), {"hash": hashed(secret)}
+    ).one_or_none()
+    return None if row is None else Kiosk(*row)
 
 
 def _by_token(token: str) -> Actor:

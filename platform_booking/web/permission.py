@@ -16,7 +16,7 @@ from platform_booking.errors import (
     ScopeMissing,
     Unauthenticated,
 )
-from platform_booking.web.actor import Actor, optional_actor
+from platform_booking.web.actor import KIOSK, Actor, optional_actor, optional_kiosk
 
 
 class Relation(StrEnum):
@@ -29,6 +29,7 @@ class Relation(StrEnum):
     OWN_OR_OPERATED = "own_or_operated"
     MASKED = "masked"  # everybody's, as busy only; his own in full
     PARK = "park"  # all
+    DEVICE = "device"  # a kiosk: bookings of its platform, as busy, and by code
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ def visitors(action: str) -> Permission:
 def allow(*roles: str, action: str, relation: Relation, writes: bool = False) -> Permission:
     """Allow members who hold one of the roles."""
     return Permission(frozenset(roles), action, relation, writes)
+
+
+def kiosks(action: str) -> Permission:
+    """Allow kiosks, and no member: these routes act for a device."""
+    return Permission(frozenset({KIOSK}), action, Relation.DEVICE, writes=False)
 
 
 def init_app(app: Flask, policy: Mapping[str, Permission]) -> None:
@@ -82,6 +88,8 @@ def check(permission: Permission, actor: Actor | None) -> None:
     """
     if permission.roles is None:
         return
+    if KIOSK in permission.roles and optional_kiosk() is not None:
+        return
     if actor is None:
         raise Unauthenticated
     if not permission.roles & actor.roles:
@@ -104,6 +112,13 @@ def verify(app: Flask, policy: Mapping[str, Permission]) -> None:
     """
     routes = {rule.endpoint for rule in app.url_map.iter_rules()}
     unknown, idle = sorted(routes - policy.keys()), sorted(policy.keys() - routes)
+    strays = sorted(
+        endpoint
+        for endpoint, permission in policy.items()
+        if (permission.relation is Relation.DEVICE) > endpoint.startswith(f"{KIOSK}.")
+    )
+    if strays:
+        raise Misconfigured(f"no kiosk reaches these routes: {', '.join(strays)}")
     if unknown:
         raise Misconfigured(f"routes without an entry in policy.py: {', '.join(unknown)}")
     if idle:

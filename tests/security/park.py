@@ -19,6 +19,7 @@ from platform_booking.accounts.entrance import INVITATION, one_time_secret
 from platform_booking.accounts.models import ApiToken, Member, OrganisationState
 from platform_booking.audit import AuditEntry
 from platform_booking.bookings.models import Booking
+from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import (
     MemberQualification,
     Outage,
@@ -273,6 +274,16 @@ def _tenant(
         project_id=project.id,
         starts_at=park.monday + after,
     )
+    waiting = make_booking(
+        session,
+        resource=tool,
+        organisation=organisation,
+        member_id=engineer.id,
+        project_id=project.id,
+        starts_at=park.monday + timedelta(days=2) + after,
+        state=BookingState.REQUESTED,
+        respond_by=park.monday,
+    )
     _serve(session, booked, booking)
     around = surround(session, booking, engineer, project, flag=canary(firm, "flag"))
     _propose(session, plan, order, left, firm=firm, tool=tool, at=park.monday + after)
@@ -299,6 +310,7 @@ def _tenant(
     names |= {"request": _beside(session, firm, engineer, order, tool=tool)}
     names |= around | {
         "booking": booking,
+        "request_booking": waiting,
         "organisation": organisation,
         "engineer": engineer,
     }

@@ -172,6 +172,19 @@ RECIPES: dict[str, Recipe] = {
     ),
     "POST plans_api.publish": asked(plan_id="$plan"),
     "GET plans_api.request_state": asked(request_id="$request_a"),
+    # What becomes of bookings.
+    "GET attendance.requests": asked("firm person"),
+    "POST attendance.answer": asked(form={"booking": "@request_booking_a"}, guarded=True),
+    "POST attendance.attend": asked(form={"act": "confirm"}, booking_id="@booking_a"),
+    "GET attendance_api.requests": asked("firm person"),
+    "POST attendance_api.approve_all": asked(
+        json={"ids": ["@request_booking_a"]}, guarded=True
+    ),
+    "POST attendance_api.approve": asked(guarded=True, booking_id="@request_booking_a"),
+    "POST attendance_api.decline": asked(
+        json={"reason": "x"}, guarded=True, booking_id="@request_booking_a"
+    ),
+    "POST attendance_api.confirm": asked(booking_id="@booking_a"),
     # Bookings.
     "GET bookings.index": asked("firm", query={"day": "$day"}),
     "GET bookings.show": asked("firm person", booking_id="@booking_a"),

@@ -1,0 +1,1 @@
+"""What becomes of a booking: answered, confirmed, begun, ended, handed over, missed."""
