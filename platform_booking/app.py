@@ -21,6 +21,7 @@ from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
 from platform_booking.finding import api as finding_api
+from platform_booking.finding import views as finding_views
 from platform_booking.orders import api as orders_api
 from platform_booking.orders import views as orders_views
 from platform_booking.planning import api as plans_api
@@ -49,6 +50,7 @@ PAGES = (
     plans_views.bp,
     bookings_views.bp,
     attendance_views.bp,
+    finding_views.bp,
 )
 """Blueprints of pages, one a feature."""
 

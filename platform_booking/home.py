@@ -197,6 +197,7 @@ def menu() -> list[dict[str, object]]:
         ("plans.index", _("Plans")),
         ("board.index", _("Board")),
         ("catalog.platforms", _("Platforms")),
+        ("finding.index", _("Find free time")),
         ("bookings.index", _("Bookings")),
         ("attendance.requests", _("Requests")),
         ("accounts.projects", _("Projects")),

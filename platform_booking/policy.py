@@ -212,6 +212,7 @@ POLICY: dict[str, Permission] = {
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),
     # Free time.
+    "finding.index": allow(*EVERYBODY, action="resource.busy", relation=Relation.MASKED),
     "finding_api.availability": allow(
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),

@@ -35,6 +35,8 @@ MORE = {
     "/plans/{plan}?show=kept": ("operator_1",),
     "/board?from={from}": ("engineer_a", "operator_1"),
     "/orders/new?capability=ETCH.DRIE": ("engineer_a",),
+    "/find": ("engineer_a",),
+    "/find?capability=TEST.ANY&with=TEST.ANY&more=1": ("engineer_a",),
     "/bookings/new": ("engineer_a", "operator_1"),
     "/bookings?show=past": ("engineer_a",),
     "/nowhere": ("anonymous", "engineer_a"),

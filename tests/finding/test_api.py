@@ -54,7 +54,7 @@ def test_free_time_is_listed_with_reasons_and_what_goes_with_it(world) -> None:
         make_booking(session, resource=world.etcher, organisation=world.rival, minutes=90)
     answer = looked(world, capability="ETCH.DRIE", minutes=60, **{"with": ["EDA.SIM:2"]})
     assert answer.status_code == 200, answer.text
-    first, second = answer.json["items"]
+    first, second, *_next_day = answer.json["items"]
     assert first["resource"]["code"] == "DRIE-2"
     assert first["starts_at"] == MONDAY.isoformat()
     assert first["why"]
@@ -63,7 +63,7 @@ def test_free_time_is_listed_with_reasons_and_what_goes_with_it(world) -> None:
     assert first["with"][0]["resource"]["code"] == "SEATS"
     assert second["resource"]["code"] == "DRIE-1"
     assert second["starts_at"] == (MONDAY + 1.5 * HOUR).isoformat()
-    assert answer.json["total"] == 2
+    assert answer.json["total"] == len(answer.json["items"])
     assert "RIVAL" not in answer.text
 
 

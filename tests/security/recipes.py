@@ -201,5 +201,6 @@ RECIPES: dict[str, Recipe] = {
     "POST bookings_api.cancel": asked(booking_id="@booking_a"),
     "GET bookings_api.busy": asked(resource_id="$resource"),
     # Free time.
+    "GET finding.index": asked(query={"resource": "$resource_code"}),
     "GET finding_api.availability": asked(query={"resource": "$resource_code"}),
 }  # fmt: skip
