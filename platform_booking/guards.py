@@ -20,7 +20,8 @@ FUNCTIONS = (
     "booking_guard", "resource_guard", "occurrence_guard", "recipe_guard",
     "peak_use", "busy", "sign_in_candidate", "member_standing", "token_standing",
     "redeem_token", "apply_for_registration", "feed_standing", "kiosk_standing",
-    "take_quotas", "in_use_there", "platform_operators",
+    "take_quotas", "in_use_there", "platform_operators", "take_members", "held_minutes",
+    "buddy_standing", "possible_buddies",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",

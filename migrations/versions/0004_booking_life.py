@@ -54,7 +54,7 @@ $$;
 
 -- Whoever spends a pooled quota waits for whoever else spends it: what each then counts is true.
 -- An UPDATE, not a lock, as in booking_guard(); in the order of ids, so that nobody deadlocks.
-CREATE FUNCTION take_quotas(which int[]) RETURNS void
+CREATE FUNCTION take_quotas(which int[]) RETURNS int
   LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
   one int;
@@ -62,6 +62,7 @@ BEGIN
   FOR one IN SELECT DISTINCT unnest(which) ORDER BY 1 LOOP
     UPDATE quota SET guard_seq = guard_seq + 1 WHERE id = one;
   END LOOP;
+  RETURN cardinality(which);
 END $$;
 
 -- How much of a resource somebody is really at, whoever it is; who has checked out is not. Of a
@@ -80,6 +81,78 @@ CREATE FUNCTION platform_operators(which int) RETURNS TABLE (member_id int)
   SELECT DISTINCT r.member_id FROM member_role r JOIN member m ON m.id = r.member_id
    WHERE r.role = 'operator' AND r.platform_id = which AND m.active
 $$;
+
+-- How many minutes of a span are spent of a quota: the bookings of all members, those of the
+-- platforms that the asker does not operate, too. A sum, and of one's own firm or by staff.
+CREATE FUNCTION held_minutes(firm int, of_project int, on_platform int, on_resource int,
+    from_at timestamptz, to_at timestamptz, but bigint) RETURNS bigint
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT coalesce(ceil(sum(extract(epoch FROM least(b.ends_at, to_at) - greatest(b.starts_at, from_at)) / 60
+                           * CASE r.kind WHEN 'pooled' THEN b.quantity ELSE 1 END)), 0)::bigint
+    FROM booking b JOIN resource r ON r.id = b.resource_id
+   WHERE b.organisation_id = firm AND b.ends_at > from_at AND b.starts_at < to_at
+     AND (b.active OR b.status IN ('completed', 'aborted', 'no_show', 'late_cancelled'))
+     AND r.kind <> 'event' AND b.id IS DISTINCT FROM but
+     AND (of_project IS NULL OR b.project_id = of_project)
+     AND (on_platform IS NULL OR b.platform_id = on_platform)
+     AND (on_resource IS NULL OR b.resource_id = on_resource)
+     AND (firm = nullif(current_setting('app.organisation', true), '')::int
+          OR coalesce(nullif(current_setting('app.platforms', true), ''), '{}') <> '{}'
+          OR current_setting('app.park', true) = 'yes' OR session_user = 'pb_job')
+$$;
+
+-- Whoever books for a member whose stays are counted waits for whoever else does, and for
+-- bookings that need the same second person. In the order of ids.
+CREATE FUNCTION take_members(runner int, buddy uuid, buddy_row int) RETURNS int
+  LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  one int;
+  taken int := 0;
+BEGIN
+  FOR one IN SELECT m.id FROM member m
+              WHERE m.id = runner OR m.public_id = buddy OR m.id = buddy_row ORDER BY m.id LOOP
+    PERFORM pg_advisory_xact_lock(7002, one);
+    taken := taken + 1;
+  END LOOP;
+  RETURN taken;
+END $$;
+
+-- How a second person stands: an active colleague of the runner, or an operator of the
+-- platform; nobody else is told of. He is elsewhere when he runs a resource that keeps the
+-- two-person rule, or is somebody's second person, on another platform.
+CREATE FUNCTION buddy_standing(runner int, buddy uuid, buddy_row int, on_resource int,
+    from_at timestamptz, to_at timestamptz, but bigint)
+  RETURNS TABLE (member_id int, runner bool, staff bool, qualified bool, expires_on date, elsewhere bool)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT m.id, m.id = $1, o.staff, r.qualification_id IS NULL OR q.member_id IS NOT NULL, q.expires_on,
+         EXISTS (SELECT FROM booking b JOIN resource br ON br.id = b.resource_id JOIN calendar c ON c.id = br.calendar_id
+                  WHERE (b.buddy_id = m.id OR (b.member_id = m.id AND b.source <> 'plan' AND br.self_run AND c.offhours <> '{}'))
+                    AND b.active AND b.ends_at > from_at AND b.starts_at < to_at
+                    AND b.platform_id <> r.platform_id AND b.id IS DISTINCT FROM but)
+    FROM resource r
+    JOIN member m ON m.public_id = buddy OR m.id = buddy_row
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM member_role mr WHERE mr.member_id = m.id
+                                          AND mr.role = 'operator' AND mr.platform_id = r.platform_id) AS staff) o
+    LEFT JOIN member_qualification q ON q.member_id = m.id AND q.qualification_id = r.qualification_id
+   WHERE r.id = on_resource AND m.active
+     AND (o.staff OR m.organisation_id = (SELECT w.organisation_id FROM member w WHERE w.id = $1))
+$$;
+
+-- Whom a member may name as his second person on a resource: those who could be it.
+CREATE FUNCTION possible_buddies(on_resource int)
+  RETURNS TABLE (public_id uuid, name text, staff bool)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT m.public_id, m.name, o.staff
+    FROM resource r CROSS JOIN member m
+    CROSS JOIN LATERAL (SELECT EXISTS (SELECT FROM member_role mr WHERE mr.member_id = m.id
+                                          AND mr.role = 'operator' AND mr.platform_id = r.platform_id) AS staff) o
+    LEFT JOIN member_qualification q ON q.member_id = m.id AND q.qualification_id = r.qualification_id
+   WHERE r.id = on_resource AND m.active
+     AND (r.qualification_id IS NULL OR q.member_id IS NOT NULL)
+     AND m.id <> nullif(current_setting('app.member', true), '')::int
+     AND (o.staff OR m.organisation_id = nullif(current_setting('app.organisation', true), '')::int)
+   ORDER BY o.staff, m.name
+$$;
 """
 SIGNATURES = (
     "feed_standing(text)",
@@ -87,6 +160,10 @@ SIGNATURES = (
     "take_quotas(int[])",
     "in_use_there(int, bigint, timestamptz)",
     "platform_operators(int)",
+    "held_minutes(int, int, int, int, timestamptz, timestamptz, bigint)",
+    "take_members(int, uuid, int)",
+    "buddy_standing(int, uuid, int, int, timestamptz, timestamptz, bigint)",
+    "possible_buddies(int)",
 )
 
 
@@ -378,6 +455,17 @@ def upgrade() -> None:
             "flexible", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
     )
+    op.add_column("booking", sa.Column("wafer_mm", sa.Integer(), nullable=True))
+    op.add_column("booking", sa.Column("class_rank", sa.Integer(), nullable=True))
+    op.add_column(
+        "booking",
+        sa.Column(
+            "flags",
+            postgresql.ARRAY(sa.Text()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
     op.create_index(
         "booking_unanswered",
         "booking",
@@ -492,6 +580,8 @@ def upgrade() -> None:
             )
     op.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO pb_job, pb_web, pb_guard")
     op.execute("GRANT SELECT ON feed, kiosk, quota, usage TO pb_guard")
+    op.execute("GRANT SELECT ON feed, kiosk, quota TO pb_guard")
+    op.execute("GRANT SELECT ON calendar, member_qualification TO pb_guard")
     op.execute("GRANT UPDATE ON quota TO pb_guard")
     op.execute(FUNCTIONS)
     op.execute("GRANT CREATE ON SCHEMA public TO pb_guard")
@@ -508,6 +598,8 @@ def downgrade() -> None:
     for signature in SIGNATURES:
         op.execute(f"DROP FUNCTION {signature}")
     op.execute("REVOKE ALL ON feed, kiosk, quota, usage FROM pb_guard")
+    op.execute("REVOKE ALL ON feed, kiosk, quota FROM pb_guard")
+    op.execute("REVOKE ALL ON calendar, member_qualification FROM pb_guard")
     op.drop_index(op.f("ix_audit_entry_subject"), table_name="audit_entry")
     op.drop_constraint(
         op.f("fk_resource_owner_id_organisation"), "resource", type_="foreignkey"
@@ -543,6 +635,9 @@ def downgrade() -> None:
         table_name="booking",
         postgresql_where=sa.text("status IN ('offered', 'requested')"),
     )
+    op.drop_column("booking", "flags")
+    op.drop_column("booking", "class_rank")
+    op.drop_column("booking", "wafer_mm")
     op.drop_column("booking", "flexible")
     op.drop_column("booking", "override_reason")
     op.drop_column("booking", "confirm_by")

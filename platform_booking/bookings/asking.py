@@ -26,6 +26,9 @@ class NewBooking:
     group_id: UUID | None = None  # booked together, all or none
     buddy_id: int | None = None  # who is there beside the one who runs it
     override_reason: str | None = None  # why staff set soft rules aside
+    wafer_mm: int | None = None  # what goes in, as declared
+    class_rank: int | None = None
+    flags: tuple[str, ...] = ()
     state: BookingState = BookingState.CONFIRMED
     respond_by: datetime | None = None  # a request lapses unanswered
     confirm_by: datetime | None = None  # lapses unless confirmed once more

@@ -1,15 +1,18 @@
-"""What the rules must know of a slot before it is picked, read in two statements."""
+"""What the rules must know of a slot before it is picked, read in two statements.
 
-from collections.abc import Iterable
+The first also makes rivals wait: whoever books for the same member where caps are counted,
+and whoever spends the same quota. The second, which counts, therefore sees what they did.
+"""
+
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask_babel import gettext as _
-from sqlalchemy.dialects.postgresql import ARRAY, TSTZRANGE
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, joinedload
 
 from platform_booking.accounts.models import (
@@ -18,12 +21,23 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Project,
 )
-from platform_booking.bookings.models import Booking
-from platform_booking.bookings.picked import Asker, Bookable, Picked, Run, Slot, Stretch
+from platform_booking.bookings import facts_reading as reading
+from platform_booking.bookings.facts_policy import CAPPED, bookable
+from platform_booking.bookings.models import Booking, Quota
+from platform_booking.bookings.picked import (
+    Asker,
+    Buddy,
+    Picked,
+    QuotaUse,
+    Run,
+    Slot,
+    Stretch,
+)
 from platform_booking.bookings.rules import beyond_sense
-from platform_booking.catalog.hours import attended_hours, opening_hours, spans
+from platform_booking.catalog.hours import Hours, week_of
 from platform_booking.catalog.models import (
     Calendar,
+    MaterialsClass,
     MemberQualification,
     Occurrence,
     Outage,
@@ -31,11 +45,10 @@ from platform_booking.catalog.models import (
     Recipe,
     Resource,
     ResourceKind,
-    StayRule,
 )
 from platform_booking.errors import Forbidden, RulesBroken, Violation
 from platform_booking.web.actor import Actor
-from platform_booking.web.i18n import named
+from platform_booking.web.i18n import in_chinese, named
 
 _ONE = sa.select(sa.literal(1).label("one")).subquery("one")
 
@@ -50,6 +63,9 @@ class Named:
     project: sa.ColumnElement[bool] | None = None
     recipe: sa.ColumnElement[bool] | None = None
     occurrence: sa.ColumnElement[bool] | None = None
+    buddy: UUID | None = None  # by his public id, or by
+    buddy_row: int | None = None
+    beside: tuple[UUID, ...] = ()  # resources booked in the same go for the same time
     besides: int | None = None  # the booking that moves: its old place counts for nothing
 
 
@@ -65,9 +81,11 @@ class Facts:
     recipe: Recipe | None
     occurrence: Occurrence | None
     on_behalf: bool  # staff of the platform book for an organisation
+    by_staff: bool  # who asks operates the platform, or the park
+    buddy_row: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
     organisation: Organisation | None
     member: Member | None
@@ -75,8 +93,17 @@ class _Row:
     recipe: Recipe | None
     occurrence: Occurrence | None
     holding: MemberQualification | None
+    class_code: str
     outages: tuple[Stretch, ...]
+    taken_back: tuple[Stretch, ...]
     held: tuple[Stretch, ...]
+    past: tuple[Stretch, ...]
+    promised: tuple[Stretch, ...]
+    no_shows: tuple[datetime, ...]
+    has: frozenset[str]
+    buddy: Buddy | None
+    buddy_row: int | None
+    quotas: tuple[QuotaUse, ...]
 
 
 def of_organisation(actor: Actor, asked: UUID | None) -> sa.ColumnElement[bool]:
@@ -107,19 +134,30 @@ def gather(
     Forbidden
         If the actor books for another organisation on a platform that he does not operate.
     """
-    resource, qualification = _resource(session, named_by.resource)
-    row = _row(session, named_by, slot, resource=resource, now=now)
+    resource, qualification = _resource(session, named_by)
+    row = _row(session, named_by, slot, resource=resource, now=now, zone=zone)
     on_behalf = (
         row.organisation is not None and row.organisation.id != actor.organisation_id
     )
-    if on_behalf and not (actor.is_park or resource.platform_id in actor.platform_ids):
+    by_staff = actor.is_park or resource.platform_id in actor.platform_ids
+    if on_behalf and not by_staff:
         raise Forbidden
     picked = Picked(
         slot=slot,
-        on=_bookable(resource, row, slot, on_behalf=on_behalf, now=now, zone=zone),
+        on=bookable(
+            resource,
+            slot,
+            recipe=row.recipe,
+            occurrence=row.occurrence,
+            outages=row.outages,
+            taken_back=row.taken_back,
+            now=now,
+            zone=zone,
+        ),
         run=_run(named_by, row, slot),
         by=_asker(named_by, row, qualification, on_behalf=on_behalf),
         zone=zone,
+        class_code=row.class_code,
     )
     return Facts(
         picked=picked,
@@ -130,6 +168,8 @@ def gather(
         recipe=row.recipe,
         occurrence=row.occurrence,
         on_behalf=on_behalf,
+        by_staff=by_staff,
+        buddy_row=row.buddy_row,
     )
 
 
@@ -137,7 +177,7 @@ def down_meanwhile(session: Session, booking: Booking) -> bool:
     """Tell whether an outage meets a booking whose place is held already.
 
     Whoever declares one waits for the resource's row, as bookings do: from here on either
-    we see it, or it sees us.
+    we see it, or it sees us. What its owner has taken back is down for all but him.
     """
     return bool(
         session.scalar(
@@ -146,23 +186,23 @@ def down_meanwhile(session: Session, booking: Booking) -> bool:
                     Outage.resource_id == booking.resource_id,
                     Outage.ends_at > booking.starts_at,
                     Outage.starts_at < booking.ends_at,
+                    Outage.taken_back_by.is_distinct_from(booking.organisation_id),
                 )
             )
         )
     )
 
 
-def _resource(
-    session: Session, which: sa.ColumnElement[bool]
-) -> tuple[Resource, Qualification | None]:
+def _resource(session: Session, named_by: Named) -> tuple[Resource, Qualification | None]:
+    """Read a resource, and wait for whoever books what is counted together with this."""
     found = (
         session.execute(
-            sa.select(Resource, Qualification)
+            sa.select(Resource, Qualification, _queue(named_by), _spend(named_by))
             .outerjoin(
                 Qualification,
                 sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
             )
-            .where(which)
+            .where(named_by.resource)
             .options(
                 joinedload(Resource.platform),
                 joinedload(Resource.calendar).joinedload(Calendar.exceptions),
@@ -184,6 +224,48 @@ def _resource(
     return found[0], found[1]
 
 
+def _queue(named_by: Named) -> sa.ScalarSelect[int]:
+    """Return a call that waits for other bookings of the same member, and of his buddy."""
+    capped = Resource.policy.has_any(sa.cast(list(CAPPED), ARRAY(sa.Text)))
+    if named_by.buddy is not None or named_by.buddy_row is not None:
+        capped = sa.true()
+    return (
+        sa.select(
+            sa.func.take_members(
+                named_by.runner,
+                sa.cast(named_by.buddy, sa.Uuid),
+                sa.cast(named_by.buddy_row, sa.Integer),
+                type_=sa.Integer,
+            )
+        )
+        .select_from(Resource)
+        .where(named_by.resource, Resource.self_run, capped)
+        .correlate(None)
+        .scalar_subquery()
+    )
+
+
+def _spend(named_by: Named) -> sa.ScalarSelect[int]:
+    """Return a call that waits for whoever spends the same quotas."""
+    firm = sa.select(Organisation.id).where(named_by.organisation).scalar_subquery()
+    project = sa.select(Project.id).where(_where(named_by.project)).scalar_subquery()
+    which = (
+        sa.select(Quota.id)
+        .select_from(Resource)
+        .join(Quota, reading.bound_quotas(Resource, firm, project))
+        .where(named_by.resource, Resource.kind != ResourceKind.EVENT)
+        .correlate(None)
+        .scalar_subquery()
+    )
+    return sa.select(
+        sa.func.take_quotas(sa.func.array(which), type_=sa.Integer)
+    ).scalar_subquery()
+
+
+def _where(named: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
+    return sa.false() if named is None else named
+
+
 def _row(
     session: Session,
     named_by: Named,
@@ -191,40 +273,84 @@ def _row(
     *,
     resource: Resource,
     now: datetime,
+    zone: ZoneInfo,
 ) -> _Row:
-    def where(named: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
-        return sa.false() if named is None else named
-
-    firm, member, project, recipe, occurrence, holding, down, held = session.execute(
-        sa.select(
-            Organisation,
-            Member,
-            Project,
-            Recipe,
-            Occurrence,
-            MemberQualification,
-            _stretches(
-                Outage,
-                Outage.resource_id == resource.id,
-                Outage.ends_at > slot.starts_at,
-                Outage.starts_at < slot.ends_at,
+    policy, runner, besides = resource.policy, named_by.runner, named_by.besides
+    near, self_run = not beyond_sense(slot, now=now), resource.self_run
+    with_buddy = named_by.buddy is not None or named_by.buddy_row is not None
+    guarded = self_run and bool(resource.calendar.offhours)
+    quotas = near and resource.kind is not ResourceKind.EVENT
+    own = Outage.taken_back_by == Organisation.id
+    read: dict[str, Any] = {
+        "organisation": Organisation,
+        "member": Member,
+        "project": Project,
+        "recipe": Recipe,
+        "occurrence": Occurrence,
+        "holding": MemberQualification,
+        "class_code": MaterialsClass.code,
+        "outages": reading.outages(
+            resource, slot, taken_back=Outage.taken_back_by.is_(None)
+        ),
+        "taken_back": reading.outages(
+            resource,
+            slot,
+            taken_back=sa.and_(
+                Outage.taken_back_by.is_not(None), sa.not_(sa.func.coalesce(own, False))
             ),
-            _stretches(
-                Booking,
-                Booking.resource_id == resource.id,
-                Booking.member_id == named_by.runner,
-                Booking.active,
-                Booking.ends_at > now,
-                Booking.id.is_distinct_from(named_by.besides),
-            ),
-        )
+        ),
+        "held": (
+            reading.stays_to_come(resource, runner, besides=besides, now=now)
+            if self_run
+            else reading.NOTHING
+        ),
+        "past": (
+            reading.stays_past(resource, runner, slot, besides=besides, now=now)
+            if self_run and near and {"per_day", "rolling"} & policy.keys()
+            else reading.NOTHING
+        ),
+        "promised": (
+            reading.promised(resource, runner, slot)
+            if guarded and near
+            else reading.NOTHING
+        ),
+        "no_shows": (
+            reading.no_shows(resource, runner, now=now)
+            if self_run and "no_show_limit" in policy
+            else reading.NOTHING
+        ),
+        "has": (
+            reading.held_throughout(resource, runner, slot, beside=named_by.beside)
+            if near and policy.get("requires")
+            else reading.NOTHING
+        ),
+        "buddy": (
+            reading.buddy(
+                resource,
+                runner,
+                slot,
+                named_by=named_by.buddy,
+                row_id=named_by.buddy_row,
+                besides=besides,
+            )
+            if with_buddy
+            else reading.NOTHING
+        ),
+        "quotas": (
+            reading.quota_uses(resource, slot, zone_name=zone.key, besides=besides)
+            if quotas
+            else reading.NOTHING
+        ),
+    }
+    found = session.execute(
+        sa.select(*(read[name] for name in read))
         .select_from(_ONE)
         .outerjoin(Organisation, named_by.organisation)
-        .outerjoin(Member, Member.id == named_by.runner)
+        .outerjoin(Member, Member.id == runner)
         .outerjoin(
             Project,
             sa.and_(
-                where(named_by.project),
+                _where(named_by.project),
                 Project.organisation_id == Organisation.id,
                 Project.active,
             ),
@@ -232,91 +358,37 @@ def _row(
         .outerjoin(
             Recipe,
             sa.and_(
-                where(named_by.recipe), Recipe.resource_id == resource.id, Recipe.active
+                _where(named_by.recipe), Recipe.resource_id == resource.id, Recipe.active
             ),
         )
         .outerjoin(
             Occurrence,
-            sa.and_(where(named_by.occurrence), Occurrence.resource_id == resource.id),
+            sa.and_(_where(named_by.occurrence), Occurrence.resource_id == resource.id),
         )
         .outerjoin(
             MemberQualification,
             sa.and_(
-                MemberQualification.member_id == named_by.runner,
+                MemberQualification.member_id == runner,
                 MemberQualification.qualification_id == resource.qualification_id,
             ),
         )
+        .outerjoin(MaterialsClass, MaterialsClass.rank == slot.class_rank)
     ).one()
+    told = dict(zip(read, found, strict=True))
+    stretched = ("outages", "taken_back", "held", "past", "promised")
     return _Row(
-        organisation=firm,
-        member=member,
-        project=project,
-        recipe=recipe,
-        occurrence=occurrence,
-        holding=holding,
-        outages=_plain(down),
-        held=_plain(held),
-    )
-
-
-def _stretches(table: Any, *which: sa.SQLColumnExpression[bool]) -> sa.ScalarSelect[Any]:
-    span = sa.func.tstzrange(table.starts_at, table.ends_at)
-    return (
-        sa.select(sa.func.array_agg(span, type_=ARRAY(TSTZRANGE)))
-        .where(*which)
-        .scalar_subquery()
-    )
-
-
-def _plain(ranges: Iterable[Any] | None) -> tuple[Stretch, ...]:
-    return tuple((r.lower, r.upper) for r in ranges or ())
-
-
-def _bookable(
-    resource: Resource,
-    row: _Row,
-    slot: Slot,
-    *,
-    on_behalf: bool,
-    now: datetime,
-    zone: ZoneInfo,
-) -> Bookable:
-    policy = resource.policy
-    capacity = resource.capacity
-    if resource.kind is ResourceKind.BATCH and row.recipe is not None:
-        capacity = row.recipe.capacity
-    if resource.kind is ResourceKind.EVENT and row.occurrence is not None:
-        capacity = row.occurrence.capacity
-    opening: list[Stretch] = []
-    if not beyond_sense(slot, now=now):
-        ends = resource.stay_rule is StayRule.ENDS
-        hours = (
-            attended_hours(resource.calendar) if ends else opening_hours(resource.calendar)
-        )
-        opening = spans(hours, from_at=slot.starts_at, to_at=slot.ends_at, zone=zone)
-    return Bookable(
-        name=named(resource),
-        kind=resource.kind,
-        stay=resource.stay_rule,
-        capacity=capacity,
-        active=resource.active,
-        self_run=resource.self_run and not on_behalf,  # staff stand above the caps
-        wafer_mm=tuple(resource.wafer_mm),
-        class_rank=resource.class_rank,
-        flags_allowed=(
-            None if resource.flags_allowed is None else frozenset(resource.flags_allowed)
-        ),
-        least_min=policy.get("min_minutes"),
-        most_min=policy.get("max_minutes"),
-        horizon_days=policy.get("horizon_days"),
-        notice_hours=24 * policy["notice_days"] if policy.get("notice_days") else None,
-        per_day=policy.get("per_day"),
-        future_min=policy.get("future_minutes"),
-        gap_min=policy.get("gap_minutes"),
-        least_quantity=policy.get("min_area_001mm2", 1),
-        quantity_step=policy.get("area_step_001mm2", 1),
-        opening=tuple(opening),
-        outages=row.outages,
+        **told
+        | {name: reading.plain(told[name]) for name in stretched}
+        | {
+            "class_code": told["class_code"] or "",
+            "no_shows": tuple(told["no_shows"] or ()),
+            "has": frozenset(told["has"] or ()),
+            "buddy": reading.read_buddy(told["buddy"]) if with_buddy else None,
+            "buddy_row": (told["buddy"] or {}).get("member_id"),
+            "quotas": reading.read_quotas(
+                told["quotas"], resource=resource, platform=resource.platform
+            ),
+        }
     )
 
 
@@ -337,16 +409,39 @@ def _asker(
     named_by: Named, row: _Row, qualification: Qualification | None, *, on_behalf: bool
 ) -> Asker:
     firm, holding = row.organisation, row.holding
+    level, level_hours = _level(qualification, holding)
+    until: date | None = holding.expires_on if holding else None
     return Asker(
         organisation_known=firm is not None,
         contract_on_file=bool(firm and firm.contract_ref),
         nda_on_file=bool(firm and firm.nda_ref),
+        runs_it=not on_behalf,
         qualification_needed=(
             named(qualification) if qualification is not None and not on_behalf else ""
         ),
         qualified=holding is not None,
-        qualified_until=holding.expires_on if holding else None,
+        qualified_until=until,
+        level=level,
+        level_hours=level_hours,
         project_named=named_by.project is not None,
         project_known=row.project is not None,
+        purpose=row.project.purpose.value if row.project else "commercial",
         held=row.held,
+        past=row.past,
+        no_shows=row.no_shows,
+        buddy=row.buddy,
+        buddy_elsewhere=row.promised,
+        has=row.has,
+        quotas=row.quotas,
     )
+
+
+def _level(
+    qualification: Qualification | None, holding: MemberQualification | None
+) -> tuple[str, Hours | None]:
+    """Return a level's name and hours; a level that is unknown by now holds at no hour."""
+    if qualification is None or holding is None or holding.level is None:
+        return "", None
+    level = qualification.levels.get(holding.level, {})
+    name = level.get("zh" if in_chinese() else "en") or holding.level
+    return name, Hours(week=week_of(level.get("hours", {})), keeps_holidays=False)

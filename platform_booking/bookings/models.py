@@ -112,6 +112,9 @@ class Booking(PublicId, Model):
     flexible: Mapped[bool] = mapped_column(
         default=False, server_default=sa.text("false")
     )  # its owner lets a plan move it
+    wafer_mm: Mapped[int | None]  # what goes in, as declared; None where nothing was
+    class_rank: Mapped[int | None]
+    flags: Mapped[list[str]] = mapped_column(default=list, server_default=sa.text("'{}'"))
     version: Mapped[int] = mapped_column(default=1)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -305,6 +305,29 @@ def occurrences_to_pick(
     ).all()
 
 
+@dataclass(frozen=True, slots=True)
+class PossibleBuddy:
+    """Whom a member may name as his second person."""
+
+    public_id: UUID
+    name: str
+    staff: bool  # operates the platform; else a colleague
+
+
+def possible_buddies(session: Session, resource_row_id: int) -> list[PossibleBuddy]:
+    """Return who could be there beside the asker when he runs a resource."""
+    rows = session.execute(
+        sa.text("SELECT public_id, name, staff FROM possible_buddies(:which)"),
+        {"which": resource_row_id},
+    )
+    return [PossibleBuddy(row.public_id, row.name, row.staff) for row in rows]
+
+
+def buddy(session: Session, booking: Booking) -> Member | None:
+    """Return the second person of a booking, where there is one that the asker may see."""
+    return None if booking.buddy_id is None else session.get(Member, booking.buddy_id)
+
+
 def organisations_to_pick(session: Session) -> Sequence[Organisation]:
     """Return the organisations that an operator may book for."""
     return session.scalars(

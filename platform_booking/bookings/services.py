@@ -4,8 +4,6 @@
 does, takes `confirm_all`, `relocate_all` and `release_all` of `placing`, named here too.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -18,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from platform_booking import audit
 from platform_booking.accounts.models import Organisation, Project
-from platform_booking.bookings import facts, queries, rules
+from platform_booking.bookings import facts, judging, queries, rules
 from platform_booking.bookings.asking import AskedMove, AskedSlot, NewBooking, Relocation
 from platform_booking.bookings.beginning import beginning
 from platform_booking.bookings.contention import retrying
@@ -182,6 +180,7 @@ def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> B
                 project=_called(Project, asked.project_id),
                 recipe=_called(Recipe, asked.recipe_id),
                 occurrence=_called(Occurrence, asked.occurrence_id),
+                buddy=asked.buddy_id,
             ),
             Slot(
                 starts_at=asked.starts_at,
@@ -195,11 +194,19 @@ def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> B
             now=now,
             zone=zone,
         )
-        _insist(list(rules.violations(found.picked, now=now)))
-        booking = confirm(session, _new(asked, found, actor=actor, now=now), now=now)
+        set_aside = judging.insist(found, reason=asked.override_reason, now=now)
+        new = _new(asked, found, actor=actor, now=now, overridden=bool(set_aside))
+        booking = confirm(session, new, now=now)
         _insist_on_no_outage(session, booking, found)
         line = _line(booking, found)
-        _note(session, "booking.book", line, now=now, on_behalf=found.on_behalf)
+        _note(
+            session,
+            "booking.book",
+            line,
+            now=now,
+            on_behalf=found.on_behalf,
+            **judging.audited(set_aside, asked.override_reason),
+        )
         return line
 
 
@@ -219,6 +226,9 @@ def _move(
             starts_at=asked.starts_at or booking.starts_at,
             ends_at=asked.ends_at or booking.ends_at,
             quantity=booking.quantity if asked.quantity is None else asked.quantity,
+            wafer_mm=booking.wafer_mm,
+            class_rank=booking.class_rank,
+            flags=tuple(booking.flags),
         )
         found = facts.gather(
             session,
@@ -228,6 +238,8 @@ def _move(
                 runner=runner.id if runner is not None else actor.member_id,
                 recipe=_row(Recipe, booking.recipe_id),
                 occurrence=_row(Occurrence, booking.occurrence_id),
+                project=_row(Project, booking.project_id),
+                buddy_row=booking.buddy_id,
                 besides=booking.id,
             ),
             slot,
@@ -235,10 +247,12 @@ def _move(
             now=now,
             zone=zone,
         )
-        # What goes in was declared and judged when it was booked; the tool is the same.
-        same_wafers = replace(found.picked.on, wafer_mm=())
-        picked = replace(found.picked, on=same_wafers)
-        _insist(list(rules.violations(picked, now=now)))
+        set_aside = judging.insist_on_move(
+            found, booking, reason=asked.override_reason, now=now
+        )
+        if set_aside:
+            booking.override_reason = asked.override_reason
+            session.flush()  # before the move raises the version
         before = {"starts_at": booking.starts_at.isoformat(), "quantity": booking.quantity}
         _relocate(session, booking, slot, now=now)
         _insist_on_no_outage(session, booking, found)
@@ -249,6 +263,7 @@ def _move(
             now=now,
             on_behalf=found.on_behalf,
             before=before,
+            **judging.audited(set_aside, asked.override_reason),
         )
         return line
 
@@ -320,11 +335,6 @@ def _relocate(session: Session, booking: Booking, slot: Slot, *, now: datetime) 
     session.refresh(booking)
 
 
-def _insist(broken: Sequence[Violation]) -> None:
-    if broken:
-        raise RulesBroken(broken)
-
-
 def _insist_on_no_outage(session: Session, booking: Booking, found: Facts) -> None:
     """Look for outages once more, now that nobody can declare one unseen."""
     if facts.down_meanwhile(session, booking):
@@ -339,7 +349,9 @@ def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
     return None if row_id is None else table.id == row_id
 
 
-def _new(asked: AskedSlot, found: Facts, *, actor: Actor, now: datetime) -> NewBooking:
+def _new(
+    asked: AskedSlot, found: Facts, *, actor: Actor, now: datetime, overridden: bool
+) -> NewBooking:
     assert found.organisation is not None  # the rules have seen to it
     staff = actor.is_park or found.resource.platform_id in actor.platform_ids
     begins = beginning(
@@ -360,6 +372,11 @@ def _new(asked: AskedSlot, found: Facts, *, actor: Actor, now: datetime) -> NewB
         state=begins.state,
         respond_by=begins.respond_by,
         confirm_by=begins.confirm_by,
+        buddy_id=found.buddy_row,
+        override_reason=asked.override_reason if overridden else None,
+        wafer_mm=asked.wafer_mm,
+        class_rank=asked.class_rank,
+        flags=asked.flags,
     )
 
 

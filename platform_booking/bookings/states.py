@@ -40,6 +40,16 @@ ACTIVE = frozenset(
 )
 """States that take up capacity."""
 
+SPENT = frozenset(
+    {
+        BookingState.COMPLETED,
+        BookingState.ABORTED,
+        BookingState.NO_SHOW,
+        BookingState.LATE_CANCELLED,
+    }
+)
+"""States that take up no capacity any more and still count towards caps and quotas."""
+
 MOVES: dict[BookingState, frozenset[BookingState]] = {
     BookingState.OFFERED: frozenset(
         {BookingState.REQUESTED, BookingState.CONFIRMED, BookingState.LAPSED}

@@ -125,6 +125,8 @@ def show(booking_id: UUID) -> ResponseReturnValue:
         colleagues=open_ and not services.may_change(line, actor),
         late=services.is_late(line, now=now) and not services.is_staff_of(line, actor),
         foreign=line.organisation.id != actor.organisation_id,
+        staff=services.is_staff_of(line, actor),
+        buddy=queries.buddy(db.session(), line.booking),
     )
 
 
@@ -258,6 +260,8 @@ def _form(resource: Resource, reading: forms.Reading) -> str:
         runs=[(run, left[run.id]) for run in runs],
         projects=_projects(session),
         organisations=_firms(session) if _operates(resource) else (),
+        buddies=_buddies(session, resource),
+        staff=_operates(resource),
         recipes=[
             (r.public_id, f"{r.code} · {duration(r.duration_min)}")
             for r in sorted(resource.recipes, key=lambda r: r.code)
@@ -275,6 +279,15 @@ def _projects(session: Session) -> list[tuple[UUID, str]]:
         (p.public_id, f"{p.code} {p.name}")
         for p in own_projects(session)
         if p.active and p.organisation_id == firm
+    ]
+
+
+def _buddies(session: Session, resource: Resource) -> list[tuple[UUID, str]]:
+    if not (resource.self_run and resource.calendar.offhours) or _operates(resource):
+        return []
+    return [
+        (one.public_id, f"{one.name} ({_('staff')})" if one.staff else one.name)
+        for one in queries.possible_buddies(session, resource.id)
     ]
 
 

@@ -28,6 +28,10 @@ def faults(content: Content, damage: Damage = NONE) -> Iterator[str]:
     for number, calendar in known.numbered("calendars"):
         yield from _calendar(calendar, f"calendars[{number}]")
     yield from _travel(known)
+    for number, qualification in known.numbered("qualifications"):
+        for level, told in qualification["levels"].items():
+            at = f"qualifications[{number}].levels.{level}.hours"
+            yield from _week(told["hours"], at)
     for number, platform in known.numbered("platforms"):
         yield from known.fault("sites", platform["site"], f"platforms[{number}].site")
     for number, resource in known.numbered("resources"):
@@ -134,7 +138,7 @@ def _resource(resource: Content, path: str, known: Known) -> Iterator[str]:
     if resource["kind"] is ResourceKind.UNARY and resource["capacity"] != 1:
         yield f"{path}.capacity: a unary resource takes one job at a time, so 1"
     yield from _hours_fit(resource, path, known)
-    yield from _policy(resource["policy"], f"{path}.policy")
+    yield from _policy(resource["policy"], f"{path}.policy", known)
     if "sets_flag" in resource["notes"]:
         yield from known.fault(
             "flags", resource["notes"]["sets_flag"], f"{path}.notes.sets_flag"
@@ -171,11 +175,27 @@ def _hours_fit(resource: Content, path: str, known: Known) -> Iterator[str]:
             )
 
 
-def _policy(policy: Content, path: str) -> Iterator[str]:
+def _policy(policy: Content, path: str, known: Known) -> Iterator[str]:
     least, most = policy.get("min_minutes"), policy.get("max_minutes")
     if least is not None and most is not None and least > most:
         yield f"{path}.min_minutes: {least} exceeds max_minutes {most}"
     yield from _week(policy.get("lifted", {}), f"{path}.lifted")
+    step = policy.get("grid_minutes", 5)
+    if step % 5 or 60 % step:
+        yield (
+            f"{path}.grid_minutes: {step} is not a step of the five-minute slots that makes"
+            " up an hour; use 5, 10, 15, 20, 30 or 60"
+        )
+    for n, code in enumerate(policy.get("requires", ())):
+        yield from known.fault("capabilities", code, f"{path}.requires[{n}]")
+    for n, window in enumerate(policy.get("class_windows", ())):
+        at = f"{path}.class_windows[{n}]"
+        for part in ("classes", "flags"):
+            for m, code in enumerate(window.get(part, ())):
+                yield from known.fault(part, code, f"{at}.{part}[{m}]")
+        if not (window.get("classes") or window.get("flags")):
+            yield f"{at}: name the classes or flags that it is for"
+        yield from _week(window["hours"], f"{at}.hours")
 
 
 def _recipes(resource: Content, path: str, known: Known) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates
 
+from platform_booking.accounts.models import Purpose
 from platform_booking.catalog.filefields import (
     DAYS,
     MOST,
@@ -100,6 +101,24 @@ class MaterialsSchema(Shape):
     flags = fields.List(fields.Nested(NamedSchema), load_default=list)
 
 
+class LevelSchema(Shape):
+    """Hours of the week at which a level of a qualification holds."""
+
+    zh = Prose(required=True)
+    en = Prose(required=True)
+    hours = _week(required=True)
+
+
+class QualificationSchema(NamedSchema):
+    """A qualification."""
+
+    levels = fields.Dict(
+        keys=fields.String(validate=_CODE),
+        values=fields.Nested(LevelSchema),
+        load_default=dict,
+    )
+
+
 class PlatformSchema(NamedSchema):
     """A platform."""
 
@@ -130,6 +149,21 @@ class RecipeSchema(Shape):
     family = Prose(most=80, load_default=None, allow_none=True)
 
 
+class RollingSchema(Shape):
+    """The most minutes that one member may have in any span of so many days."""
+
+    minutes = Whole(1)
+    days = Whole(1, 366)
+
+
+class ClassWindowSchema(Shape):
+    """Hours of the week outside which these classes and flags do not go in."""
+
+    classes = fields.List(fields.String())
+    flags = fields.List(fields.String())
+    hours = _week(required=True)
+
+
 class PolicySchema(Shape):
     """Limits of bookings that a person makes. What is absent does not bind."""
 
@@ -138,6 +172,8 @@ class PolicySchema(Shape):
     max_minutes = Whole(1, required=False)
     horizon_days = Whole(1, required=False)
     notice_days = Whole(0, required=False)
+    notice_hours = Whole(0, required=False)
+    grid_minutes = Whole(5, 60, required=False)
     cutoff_hours = Whole(0, required=False)
     late_cancel_hours = Whole(0, required=False)
     no_show_minutes = Whole(0, required=False)
@@ -148,6 +184,17 @@ class PolicySchema(Shape):
     per_day = Whole(1, required=False)
     gap_minutes = Whole(0, required=False)
     future_minutes = Whole(1, required=False)
+    future_bookings = Whole(1, required=False)
+    rolling = fields.List(fields.Nested(RollingSchema))
+    class_windows = fields.List(fields.Nested(ClassWindowSchema))
+    buddy = Flag(required=False)
+    requires = fields.List(fields.String())
+    licence_use = fields.List(fields.Enum(Purpose, by_value=True))
+    nda_needed = Flag(required=False)
+    no_show_limit = Whole(1, required=False)
+    no_show_days = Whole(1, 366, required=False)
+    ban_days = Whole(1, 366, required=False)
+    take_back_hours = Whole(0, required=False)
     walk_up = Flag(required=False)
     lifted = _week(required=False)
     min_area_001mm2 = Whole(1, required=False)
@@ -347,7 +394,7 @@ class CatalogueSchema(Shape):
     calendars = _list(CalendarSchema, required=True)
     materials = fields.Nested(MaterialsSchema, required=True)
     capabilities = _list(NamedSchema, required=True)
-    qualifications = _list(NamedSchema)
+    qualifications = _list(QualificationSchema)
     priority_classes = _list(
         PriorityClassSchema, required=True, validate=validate.Length(min=1)
     )

@@ -7,10 +7,9 @@ until the library knows them, holidays count and no weekend day is worked.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 import holidays
 
@@ -65,9 +64,7 @@ def attended_hours(calendar: "Calendar") -> Hours:
     return Hours(week=week_of(calendar.attended), keeps_holidays=True)
 
 
-def spans(
-    hours: Hours, *, from_at: datetime, to_at: datetime, zone: ZoneInfo
-) -> list[Span]:
+def spans(hours: Hours, *, from_at: datetime, to_at: datetime, zone: tzinfo) -> list[Span]:
     """Return the open stretches within `[from_at, to_at)`: sorted, apart, in UTC.
 
     Stretches that touch, as 24:00 and 00:00 do, are one.
@@ -125,7 +122,7 @@ def _china(year: int) -> Any:
 
 
 def _days(
-    hours: Hours, *, from_at: datetime, to_at: datetime, zone: ZoneInfo
+    hours: Hours, *, from_at: datetime, to_at: datetime, zone: tzinfo
 ) -> Iterator[Span]:
     day = from_at.astimezone(zone).date() - timedelta(days=1)
     last = to_at.astimezone(zone).date()
@@ -135,7 +132,7 @@ def _days(
         day += timedelta(days=1)
 
 
-def _instant(day: date, minute: int, zone: ZoneInfo) -> datetime:
+def _instant(day: date, minute: int, zone: tzinfo) -> datetime:
     extra, minute = divmod(minute, 1440)
     local = datetime.combine(
         day + timedelta(days=extra), time(minute // 60, minute % 60), zone

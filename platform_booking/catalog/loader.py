@@ -99,12 +99,15 @@ def _simple(run: Load) -> None:
     for entries, model in (
         (run.content["sites"], models.Site),
         (run.content["capabilities"], models.Capability),
-        (run.content["qualifications"], models.Qualification),
         (run.content["materials"]["flags"], models.MaterialFlag),
     ):
         known = run.rows(model)
         for entry in entries:
             put(run.session, known, model, named(entry))
+    qualifications = run.rows(models.Qualification)
+    for entry in run.content["qualifications"]:
+        values = named(entry) | {"levels": entry["levels"]}
+        put(run.session, qualifications, models.Qualification, values)
 
 
 def _classes(run: Load) -> None:

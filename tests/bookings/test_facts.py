@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from platform_booking.accounts.models import Organisation
+from platform_booking.audit import AuditEntry
 from platform_booking.bookings import services
 from platform_booking.bookings.asking import AskedMove, AskedSlot
 from platform_booking.bookings.models import Booking
@@ -198,7 +199,7 @@ def test_a_move_is_not_held_up_by_its_own_old_place(engineer: Actor) -> None:
     assert (moved.booking.starts_at, moved.booking.version) == (MONDAY + HOUR, 2)
 
 
-def test_staff_who_book_on_behalf_stand_above_caps_and_not_above_hours(app: Flask) -> None:
+def test_staff_set_soft_rules_aside_with_a_reason_that_is_kept(app: Flask) -> None:
     with writing() as session:
         platform = make_platform(session)
         hours = make_calendar(session, weekly=WEEKDAYS)
@@ -218,8 +219,29 @@ def test_staff_who_book_on_behalf_stand_above_caps_and_not_above_hours(app: Flas
             make_operator(session, platform), platform, roles=("operator",)
         )
     on_behalf = {"organisation_id": firm.public_id}
-    assert broken(operator, tool, hours=5, **on_behalf) == set()
-    assert broken(operator, tool, at=-3 * HOUR, hours=2, **on_behalf) == {"closed"}
+    assert broken(operator, tool, hours=5, **on_behalf) == {"too_long"}
+    on_behalf["override_reason"] = "a demonstration for the firm's investors"
+    line = book(operator, tool, hours=5, **on_behalf)
+    assert line.booking.override_reason == on_behalf["override_reason"]
+    with writing() as session:
+        told = session.scalars(
+            sa.select(AuditEntry.detail).where(AuditEntry.act == "booking.book")
+        ).one()
+        assert (told["set_aside"], told["reason"]) == (
+            ["too_long"],
+            on_behalf["override_reason"],
+        )
+    late = book(operator, tool, at=11 * HOUR, hours=1, **on_behalf)  # after hours, too
+    assert late.booking.override_reason
+    assert broken(operator, tool, at=DAY, quantity=2, **on_behalf) == {"quantity"}
+
+
+def test_nobody_else_sets_rules_aside(engineer: Actor) -> None:
+    with writing() as session:
+        tool = make_resource(session, self_run=True, policy={"max_minutes": 60})
+    reason = {"override_reason": "I need it"}
+    assert broken(engineer, tool, hours=2, **reason) == {"too_long", "not_staff"}
+    assert broken(engineer, tool, hours=1, **reason) == {"not_staff"}
 
 
 def test_a_firm_without_contract_or_agreement_books_nothing(app: Flask) -> None:

@@ -118,8 +118,8 @@ def test_too_far() -> None:
     assert broken(pick(far)) == {"too_far": "starts_at"}
 
 
-def test_too_long() -> None:
-    assert broken(pick(slot(hours=24 * 367))) == {"too_long": "ends_at"}
+def test_over_a_year() -> None:
+    assert broken(pick(slot(hours=24 * 367))) == {"over_a_year": "ends_at"}
     year = tool(opening=((NOW, MONDAY + LONGEST),))
     assert broken(pick(slot(hours=24 * 366), year)) == {}
 
@@ -134,7 +134,7 @@ def test_the_ends_of_time_break_rules_and_nothing_else() -> None:
         held=((MONDAY, MONDAY + HOUR),),
     )  # fmt: skip
     found = broken(pick(first, capped, by=by, zone=SHANGHAI))
-    assert {"past", "too_long", "qualification_expires"} <= found.keys()
+    assert {"past", "over_a_year", "qualification_expires"} <= found.keys()
     last = replace(first, starts_at=first.ends_at - HOUR)
     assert "too_far" in broken(pick(last, capped, by=by, zone=SHANGHAI))
 
@@ -265,10 +265,11 @@ def test_recipe_required() -> None:
     assert broken(pick(on=oven, run=Run(recipe_named=True, recipe_fits=True))) == {}
 
 
-def test_wafer_size_of_the_recipe() -> None:
+def test_recipe_wafer_size() -> None:
     run = Run(recipe_named=True, recipe_fits=True, recipe_wafer_mm=150)
     oven = tool(ResourceKind.BATCH)
-    assert broken(pick(slot(wafer_mm=100), oven, run=run)) == {"wafer_size": "recipe_id"}
+    small = slot(wafer_mm=100)
+    assert broken(pick(small, oven, run=run)) == {"recipe_wafer_size": "recipe_id"}
     assert broken(pick(slot(wafer_mm=150), oven, run=run)) == {}
 
 

@@ -1,0 +1,133 @@
+"""Shared runs, dated runs, and how much is asked for."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from flask_babel import gettext as _
+
+from platform_booking.bookings.picked import Picked
+from platform_booking.bookings.rules.registry import rule
+from platform_booking.catalog.models import ResourceKind
+from platform_booking.errors import Violation
+
+
+@rule("recipe_required", needs="the recipe")
+def recipe_required(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """A shared run follows one of the resource's recipes."""
+    if picked.on.kind is ResourceKind.BATCH and not picked.run.recipe_fits:
+        yield Violation(
+            "recipe_required",
+            _("choose one of the recipes of %(name)s", name=picked.on.name),
+            "recipe_id",
+        )
+
+
+@rule("recipe_wafer_size", needs="the recipe, the wafers as declared")
+def recipe_wafer_size(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """The recipe is for wafers of that size."""
+    slot, run = picked.slot, picked.run
+    if (
+        picked.on.kind is ResourceKind.BATCH
+        and run.recipe_fits
+        and slot.wafer_mm is not None
+        and run.recipe_wafer_mm is not None
+        and slot.wafer_mm != run.recipe_wafer_mm
+    ):
+        yield Violation(
+            "recipe_wafer_size",
+            _(
+                "the recipe is for wafers of %(size)s mm; choose the one for yours",
+                size=run.recipe_wafer_mm,
+            ),
+            "recipe_id",
+            run.recipe_wafer_mm,
+            slot.wafer_mm,
+        )
+
+
+@rule("no_recipe", needs="the recipe")
+def no_recipe(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """Only shared runs have a recipe."""
+    if picked.on.kind is not ResourceKind.BATCH and picked.run.recipe_named:
+        yield Violation(
+            "no_recipe",
+            _("%(name)s runs no shared recipes; leave the recipe out", name=picked.on.name),
+            "recipe_id",
+        )
+
+
+@rule("no_occurrence", needs="the dated run")
+def no_occurrence(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """Only events have dated runs."""
+    if picked.on.kind is not ResourceKind.EVENT and picked.run.occurrence_named:
+        yield Violation(
+            "no_occurrence",
+            _("%(name)s has no dated runs; leave the run out", name=picked.on.name),
+            "occurrence_id",
+        )
+
+
+@rule("occurrence_required", needs="the dated run")
+def occurrence_required(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """An event is booked as one of its dated runs, at the times of that run."""
+    if picked.on.kind is ResourceKind.EVENT and not picked.run.occurrence_fits:
+        yield Violation(
+            "occurrence_required",
+            _(
+                "choose one of the dated runs of %(name)s, with its own times",
+                name=picked.on.name,
+            ),
+            "occurrence_id",
+        )
+
+
+@rule("registration_closed", needs="the dated run")
+def registration_closed(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """Registration for the dated run is open."""
+    run = picked.run
+    if (
+        picked.on.kind is ResourceKind.EVENT
+        and run.occurrence_fits
+        and run.closes_at is not None
+        and run.closes_at <= now
+    ):
+        yield Violation(
+            "registration_closed",
+            _("registration for this run is closed; choose a later one"),
+            "occurrence_id",
+            run.closes_at.isoformat(),
+        )
+
+
+@rule("quantity", needs="the slot", policy=("min_area_001mm2", "area_step_001mm2"))
+def quantity(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """What is asked for is between the least and the capacity, in the resource's steps."""
+    slot, on = picked.slot, picked.on
+    if slot.quantity < on.least_quantity:
+        yield Violation(
+            "quantity",
+            _("at least %(least)s must be asked for", least=on.least_quantity),
+            "quantity",
+            on.least_quantity,
+            slot.quantity,
+        )
+    elif slot.quantity % on.quantity_step:
+        yield Violation(
+            "quantity",
+            _("it is given out in steps of %(step)s", step=on.quantity_step),
+            "quantity",
+            on.quantity_step,
+            slot.quantity,
+        )
+    elif slot.quantity > on.capacity:
+        yield Violation(
+            "quantity",
+            _(
+                "%(name)s holds %(capacity)s at once; ask for less, or split it",
+                name=on.name,
+                capacity=on.capacity,
+            ),
+            "quantity",
+            on.capacity,
+            slot.quantity,
+        )
