@@ -124,8 +124,9 @@ def gather(
     actor: Actor,
     now: datetime,
     zone: ZoneInfo,
+    hold: bool = True,
 ) -> Facts:
-    """Read what the rules must know.
+    """Read what the rules must know; `hold` it for whoever books then and there.
 
     Raises
     ------
@@ -134,7 +135,7 @@ def gather(
     Forbidden
         If the actor books for another organisation on a platform that he does not operate.
     """
-    resource, qualification = _resource(session, named_by)
+    resource, qualification = _resource(session, named_by, hold=hold)
     row = _row(session, named_by, slot, resource=resource, now=now, zone=zone)
     on_behalf = (
         row.organisation is not None and row.organisation.id != actor.organisation_id
@@ -193,11 +194,14 @@ def down_meanwhile(session: Session, booking: Booking) -> bool:
     )
 
 
-def _resource(session: Session, named_by: Named) -> tuple[Resource, Qualification | None]:
+def _resource(
+    session: Session, named_by: Named, *, hold: bool
+) -> tuple[Resource, Qualification | None]:
     """Read a resource, and wait for whoever books what is counted together with this."""
+    rivals = (_queue(named_by), _spend(named_by)) if hold else ()
     found = (
         session.execute(
-            sa.select(Resource, Qualification, _queue(named_by), _spend(named_by))
+            sa.select(Resource, Qualification, *rivals)
             .outerjoin(
                 Qualification,
                 sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),

@@ -23,6 +23,9 @@ _OF_WAFERS = frozenset(
 )
 _OF_ASKER = frozenset({"unknown_organisation", "no_contract"})
 _COUNTED = frozenset({ResourceKind.UNARY, ResourceKind.POOLED})
+_OF_OTHERS = frozenset({"buddy_needed", "area_needed"})
+"""Rules about what must be there, too, at some times."""
+
 OF_TIME = frozenset({"starts_at", "ends_at"})
 """Fields of rules that another time may satisfy."""
 
@@ -84,6 +87,7 @@ class Judge:
                 actor=self.actor,
                 now=self.now,
                 zone=self.zone,
+                hold=False,
             )
         except Forbidden:
             return (Violation("forbidden", "", "organisation_id"),)
@@ -130,4 +134,4 @@ def of_asker(broken: tuple[Violation, ...]) -> bool:
 
 def of_time(broken: tuple[Violation, ...]) -> bool:
     """Tell whether another time might please the rules."""
-    return all(v.where in OF_TIME for v in broken)
+    return all(v.where in OF_TIME or v.rule in _OF_OTHERS for v in broken)

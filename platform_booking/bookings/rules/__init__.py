@@ -24,6 +24,7 @@ from platform_booking.bookings.rules.registry import Binds, Sense
 from platform_booking.bookings.rules.stretches import is_lifted
 from platform_booking.bookings.rules.time import (
     FARTHEST,
+    GRID_MIN,
     LONGEST,
     beyond_sense,
     fits_hours,
@@ -33,6 +34,7 @@ from platform_booking.errors import Violation
 
 __all__ = [
     "FARTHEST",
+    "GRID_MIN",
     "LONGEST",
     "RULES",
     "SOFT",
