@@ -178,8 +178,26 @@ POLICY: dict[str, Permission] = {
             relation=Relation.OWN_OR_OPERATED,
             writes=True,
         )
-        for deed in ("confirm",)
+        for deed in (
+            "confirm",
+            "check_in",
+            "check_out",
+            "release",
+            "extend",
+        )
     },
+    "attendance_api.hand_over": allow(
+        *FIRM, action="booking.hand_over", relation=Relation.OWN, writes=True
+    ),
+    "attendance_api.show": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "attendance.fault": allow(
+        *EVERYBODY, action="resource.fault", relation=Relation.NONE, writes=True
+    ),
+    "attendance_api.report_fault": allow(
+        *EVERYBODY, action="resource.fault", relation=Relation.NONE, writes=True
+    ),
     # Bookings.
     "bookings.index": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED

@@ -3,7 +3,17 @@
 from typing import Any
 from uuid import UUID
 
-from platform_booking.attendance import answering, queries, schemas
+from flask import current_app
+
+from platform_booking.attendance import (
+    answering,
+    attending,
+    handing,
+    queries,
+    schemas,
+)
+from platform_booking.attendance.offering import offered
+from platform_booking.bookings import queries as bookings
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.schemas import BookingSchema
 from platform_booking.clock import utcnow
@@ -93,6 +103,125 @@ def confirm(booking_id: UUID) -> Any:
         now=utcnow(),
     )
     return with_etag(line)
+
+
+@bp.get("/bookings/<uuid:booking_id>/attendance")
+@bp.response(200, schemas.AttendanceSchema)
+def show(booking_id: UUID) -> Any:
+    """Tell what has become of a booking, and what is open to the asker now."""
+    session = db.session()
+    line = bookings.booking_line(session, booking_id)
+    found = offered(
+        session,
+        line,
+        actor=current_actor(),
+        now=utcnow(),
+        secret_key=current_app.config["SETTINGS"].secret_key,
+    )
+    booking = line.booking
+    return {
+        "state": booking.state,
+        "respond_by": booking.respond_by,
+        "confirm_by": booking.confirm_by,
+        "to_confirm": found.to_confirm,
+        "check_in_from": found.check_in_from,
+        "missed_after": found.missed_after,
+        "code": found.code or None,
+        "usage": found.usage,
+    }
+
+
+@bp.post("/bookings/<uuid:booking_id>/check-in")
+@idempotent
+@takes_if_match
+@bp.response(200, BookingSchema)
+def check_in(booking_id: UUID) -> Any:
+    """Begin a stay. One that begins early holds the time from now on."""
+    line = attending.check_in(
+        booking_id, expected_version=expected_version(), by=current_actor(), now=utcnow()
+    )
+    return with_etag(line)
+
+
+@bp.post("/bookings/<uuid:booking_id>/check-out")
+@idempotent
+@takes_if_match
+@bp.response(200, BookingSchema)
+def check_out(booking_id: UUID) -> Any:
+    """End a stay; the rest of its time is free at once."""
+    line = attending.check_out(
+        booking_id, expected_version=expected_version(), by=current_actor(), now=utcnow()
+    )
+    return with_etag(line)
+
+
+@bp.post("/bookings/<uuid:booking_id>/release")
+@idempotent
+@takes_if_match
+@bp.arguments(schemas.ReleaseSchema)
+@bp.response(200, BookingSchema)
+def release(asked: dict[str, Any], booking_id: UUID) -> Any:
+    """Keep using a stay until a moment, and free what comes after."""
+    line = attending.release(
+        booking_id,
+        asked["until"],
+        expected_version=expected_version(),
+        by=current_actor(),
+        now=utcnow(),
+    )
+    return with_etag(line)
+
+
+@bp.post("/bookings/<uuid:booking_id>/extend")
+@idempotent
+@takes_if_match
+@bp.arguments(schemas.ExtendSchema)
+@bp.response(200, BookingSchema)
+def extend(asked: dict[str, Any], booking_id: UUID) -> Any:
+    """Give a stay that has begun more time, if it is free and the rules allow it."""
+    line = attending.extend(
+        booking_id,
+        asked["minutes"],
+        expected_version=expected_version(),
+        by=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+    return with_etag(line)
+
+
+@bp.post("/bookings/<uuid:booking_id>/hand-over")
+@idempotent
+@takes_if_match
+@bp.arguments(schemas.HandOverSchema)
+@bp.response(200, BookingSchema)
+def hand_over(asked: dict[str, Any], booking_id: UUID) -> Any:
+    """Give a booking to a colleague; the rules about people are asked of him."""
+    line = handing.hand_over(
+        booking_id,
+        asked["member_id"],
+        expected_version=expected_version(),
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+    return with_etag(line)
+
+
+@bp.post("/resources/<uuid:resource_id>/faults")
+@idempotent
+@bp.arguments(schemas.FaultSchema)
+@bp.response(201, schemas.FaultToldSchema)
+def report_fault(asked: dict[str, Any], resource_id: UUID) -> Any:
+    """Report a fault. Operators declare the resource down by it; others tell them."""
+    down = handing.report_fault(
+        resource_id,
+        asked["reason"],
+        ends_at=asked["ends_at"],
+        by=current_actor(),
+        now=utcnow(),
+    )
+    return {"declared_down": down}
 
 
 def with_etag(line: BookingLine) -> Any:

@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from platform_booking.bookings.schemas import BookingSchema
+from platform_booking.bookings.schemas import Amount, BookingSchema
+from platform_booking.bookings.states import BookingState
 from platform_booking.web.schemas import Instant, StrictSchema, Text
 
 MOST_AT_ONCE = 200
@@ -28,6 +29,60 @@ class ManySchema(StrictSchema):
     ids = fields.List(
         fields.UUID(), required=True, validate=validate.Length(min=1, max=MOST_AT_ONCE)
     )
+
+
+class ReleaseSchema(StrictSchema):
+    """Body of an early release: until when the stay goes on."""
+
+    until = Instant(required=True)
+
+
+class ExtendSchema(StrictSchema):
+    """Body of an extension."""
+
+    minutes = Amount(required=True)
+
+
+class HandOverSchema(StrictSchema):
+    """Body of a hand-over: the colleague who runs it from now on."""
+
+    member_id = fields.UUID(required=True)
+
+
+class FaultSchema(StrictSchema):
+    """Body of a fault report. With an end, an operator declares the resource down by it."""
+
+    reason = Text(required=True, validate=validate.Length(max=500))
+    ends_at = Instant(load_default=None)
+
+
+class FaultToldSchema(Schema):
+    """What came of a fault report."""
+
+    declared_down = fields.Boolean(required=True)
+
+
+class UsageOfSchema(Schema):
+    """What really happened under a booking."""
+
+    began_at = Instant(required=True)
+    ended_at = Instant(allow_none=True, required=True)
+
+
+class AttendanceSchema(Schema):
+    """What becomes of a booking: what is open to the asker now, and by when.
+
+    `code` is what its owner types at a kiosk; null to everybody else.
+    """
+
+    state = fields.Enum(BookingState, by_value=True, required=True)
+    respond_by = Instant(allow_none=True, required=True)
+    confirm_by = Instant(allow_none=True, required=True)
+    to_confirm = fields.Boolean(required=True)
+    check_in_from = Instant(allow_none=True, required=True)
+    missed_after = Instant(allow_none=True, required=True)
+    code = fields.String(allow_none=True, required=True)
+    usage = fields.Nested(UsageOfSchema, allow_none=True, required=True)
 
 
 class FailedSchema(Schema):

@@ -1,25 +1,39 @@
 """Pages of what becomes of bookings: what waits for an answer, and the deeds."""
 
-from uuid import UUID
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
-from flask import Blueprint, flash, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    current_app,
+    flash,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from platform_booking.attendance import answering, queries
+from platform_booking.attendance import answering, attending, handing, queries
 from platform_booking.attendance.offering import Offered, offered
 from platform_booking.attendance.schemas import MOST_AT_ONCE
+from platform_booking.bookings import queries as bookings
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import (
     BookingError,
     CapacityTaken,
+    Conflict,
     Forbidden,
     IllegalMove,
     NotFound,
     RulesBroken,
+    Violation,
 )
 from platform_booking.web.actor import current_actor
 
@@ -71,18 +85,72 @@ def attend(booking_id: UUID) -> ResponseReturnValue:
     actor, now = current_actor(), utcnow()
     version = request.form.get("version", type=int)
     act = request.form.get("act", "")
+    asked: dict[str, Any] = {"expected_version": version, "now": now}
     try:
         if act == "confirm":
-            answering.confirm(booking_id, expected_version=version, actor=actor, now=now)
+            answering.confirm(booking_id, actor=actor, **asked)
             flash(_("Confirmed. The tool is kept for you."), "success")
-    except (RulesBroken, IllegalMove, CapacityTaken) as fault:
+        elif act == "check_in":
+            attending.check_in(booking_id, by=actor, **asked)
+            flash(_("Checked in. Do not forget to check out."), "success")
+        elif act == "check_out":
+            attending.check_out(booking_id, by=actor, **asked)
+            flash(_("Checked out. The rest of the time is free for others."), "success")
+        elif act == "extend":
+            minutes = request.form.get("minutes", 0, type=int)
+            attending.extend(booking_id, minutes, by=actor, zone=_zone(), **asked)
+            flash(_("Extended."), "success")
+        elif act == "hand_over":
+            colleague = _uuid(request.form.get("member_id", "")) or uuid4()
+            handing.hand_over(booking_id, colleague, actor=actor, zone=_zone(), **asked)
+            flash(_("Handed over. Both of you are told."), "success")
+        else:
+            bookings.booking_line(db.session(), booking_id)
+    except (RulesBroken, IllegalMove, Conflict) as fault:
         flash_fault(fault)
     return redirect(url_for("bookings.show", booking_id=booking_id))
 
 
+@bp.route("/resources/<uuid:resource_id>/fault", methods=["GET", "POST"])
+def fault(resource_id: UUID) -> ResponseReturnValue:
+    """Report that a resource is broken."""
+    actor, now = current_actor(), utcnow()
+    resource = bookings.resource(db.session(), resource_id)
+    staff = actor.is_park or resource.platform_id in actor.platform_ids
+    violations: list[Violation] = []
+    if request.method == "POST":
+        hours = request.form.get("hours", 0, type=int)
+        reason = request.form.get("reason", "")[:1000].replace("\x00", "")
+        until = now + timedelta(hours=hours) if staff and 0 < hours <= 168 else None
+        try:
+            down = handing.report_fault(
+                resource_id, reason, ends_at=until, by=actor, now=now
+            )
+        except RulesBroken as refused:
+            violations = list(refused.violations)
+        else:
+            flash(
+                _("Declared down. Nothing is planned into it.")
+                if down
+                else _("Reported. The platform’s operators are told."),
+                "success",
+            )
+            return redirect(url_for("catalog.resource", code=resource.code))
+    page = render_template(
+        "attendance/fault.html", resource=resource, staff=staff, violations=violations
+    )
+    return (page, 422) if violations else page
+
+
 def attendance_of(line: BookingLine) -> Offered:
     """Return what a booking's page offers to whoever looks at it."""
-    return offered(line, actor=current_actor(), now=utcnow())
+    return offered(
+        db.session(),
+        line,
+        actor=current_actor(),
+        now=utcnow(),
+        secret_key=current_app.config["SETTINGS"].secret_key,
+    )
 
 
 def _tell(done: answering.Answered, sentence: str) -> None:
@@ -117,3 +185,8 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _zone() -> ZoneInfo:
+    zone: ZoneInfo = current_app.config["SETTINGS"].zone
+    return zone

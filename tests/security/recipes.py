@@ -185,6 +185,21 @@ RECIPES: dict[str, Recipe] = {
         json={"reason": "x"}, guarded=True, booking_id="@request_booking_a"
     ),
     "POST attendance_api.confirm": asked(booking_id="@booking_a"),
+    "GET attendance_api.show": asked(booking_id="@booking_a"),
+    "POST attendance_api.check_in": asked(booking_id="@booking_a"),
+    "POST attendance_api.check_out": asked(booking_id="@booking_a"),
+    "POST attendance_api.release": asked(
+        json={"until": "2000-01-03T01:00:00Z"}, booking_id="@booking_a"
+    ),
+    "POST attendance_api.extend": asked(json={"minutes": 5}, booking_id="@booking_a"),
+    "POST attendance_api.hand_over": asked(
+        json={"member_id": "$staff"}, booking_id="@request_booking_a"
+    ),
+    "GET attendance.fault": asked(resource_id="$resource"),
+    "POST attendance.fault": asked(form={"reason": ""}, resource_id="$resource"),
+    "POST attendance_api.report_fault": asked(
+        json={"reason": ""}, resource_id="$resource"
+    ),
     # Bookings.
     "GET bookings.index": asked("firm", query={"day": "$day"}),
     "GET bookings.show": asked("firm person", booking_id="@booking_a"),
