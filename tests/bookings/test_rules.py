@@ -183,21 +183,32 @@ def test_outage() -> None:
     assert broken(pick(slot(at=2 * HOUR), on)) == {}
 
 
-CAPS = [
-    ({"least_min": 120}, slot(), {"too_short": "ends_at"}, slot(hours=2)),
-    ({"most_min": 60}, slot(hours=2), {"too_long": "ends_at"}, slot()),
-    ({"horizon_days": 2}, slot(), {"beyond_horizon": "starts_at"}, slot(at=-DAY)),
-    ({"notice_hours": 96}, slot(), {"short_notice": "starts_at"}, slot(at=DAY)),
-]
-
-
-@pytest.mark.parametrize(
-    ("cap", "bad", "named", "good"), CAPS, ids=[next(iter(c[2])) for c in CAPS]
-)
-def test_caps_bind_those_who_run_a_tool_themselves(cap, bad, named, good) -> None:
+def binds(cap, bad, named, good) -> None:
+    """A limit of the policy binds self-run resources alone."""
     assert broken(pick(bad, tool(self_run=True, **cap))) == named
     assert broken(pick(good, tool(self_run=True, **cap))) == {}
     assert broken(pick(bad, tool(self_run=False, **cap))) == {}
+
+
+def test_too_short() -> None:
+    binds({"least_min": 120}, slot(), {"too_short": "ends_at"}, slot(hours=2))
+
+
+def test_too_long() -> None:
+    binds({"most_min": 60}, slot(hours=2), {"too_long": "ends_at"}, slot())
+
+
+def test_beyond_horizon() -> None:
+    binds({"horizon_days": 2}, slot(), {"beyond_horizon": "starts_at"}, slot(at=-DAY))
+
+
+def test_short_notice() -> None:
+    binds({"notice_hours": 96}, slot(), {"short_notice": "starts_at"}, slot(at=DAY))
+
+
+def test_coarse_grid() -> None:
+    quarter = slot(at=timedelta(minutes=15))
+    binds({"grid_min": 30}, quarter, {"coarse_grid": "ends_at"}, slot(hours=1.5))
 
 
 def test_per_day() -> None:
