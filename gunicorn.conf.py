@@ -14,6 +14,8 @@ keepalive = 5
 max_requests = 20_000  # a slow leak ends with its worker
 max_requests_jitter = 2_000
 accesslog = None  # structured logging says more, without query strings
+# For whoever switches it on: no path and no referrer, since an address may be a secret.
+access_log_format = "%(h)s %(t)s %(m)s %(s)s %(B)s %(L)s"
 errorlog = "-"
 # The socket lies in the home folder, where a second service of the same user would take it.
 control_socket_disable = True

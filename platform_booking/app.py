@@ -20,6 +20,8 @@ from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.feeds import api as feeds_api
+from platform_booking.feeds import views as feeds_views
 from platform_booking.finding import api as finding_api
 from platform_booking.finding import views as finding_views
 from platform_booking.orders import api as orders_api
@@ -51,6 +53,7 @@ PAGES = (
     bookings_views.bp,
     attendance_views.bp,
     finding_views.bp,
+    feeds_views.bp,
 )
 """Blueprints of pages, one a feature."""
 
@@ -61,6 +64,7 @@ APIS = (
     bookings_api.bp,
     finding_api.bp,
     attendance_api.bp,
+    feeds_api.bp,
 )
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 

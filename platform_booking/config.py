@@ -1,6 +1,7 @@
 """Settings: one frozen object, read once from the environment, refused when wrong."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
@@ -32,6 +33,12 @@ class Settings:
     night_workers: int = 2  # processes that search side by side
     lease_seconds: int = 120  # a runner that is silent for so long is taken over
     log_level: str = "INFO"
+    mail_server: str | None = None  # SMTP; None: nothing is mailed
+    mail_port: int = 587
+    mail_sender: str | None = None  # address that mails come from
+    mail_tls: str = "starttls"  # or "tls" from the start, or "no"
+    mail_user: str | None = None
+    mail_password: str | None = None
 
     @property
     def zone(self) -> ZoneInfo:
@@ -118,6 +125,7 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
             faults.append(
                 f"{variable(key)} must start with postgresql:// (nothing else works)"
             )
+    faults += _mail_faults(values)
     clock = str(values.get("night_at", "01:00"))
     hour, _, minute = clock.partition(":")
     if not (
@@ -125,6 +133,18 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
     ):
         faults.append(f"PB_NIGHT_AT: {clock!r} is not a time of day, such as 01:00")
     return faults
+
+
+def _mail_faults(values: Mapping[str, object]) -> Iterator[str]:
+    tls = values.get("mail_tls", "starttls")
+    if tls not in {"starttls", "tls", "no"}:
+        yield f"PB_MAIL_TLS: {tls!r} is none of starttls, tls and no"
+    if not values.get("mail_server"):
+        return
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", str(values.get("mail_sender") or "")):
+        yield "PB_MAIL_SENDER must be an address, such as booking@park.example"
+    if values.get("mail_user") and tls == "no":
+        yield "PB_MAIL_TLS is no: PB_MAIL_USER's password would be sent in clear"
 
 
 def _is_address(text: str) -> bool:

@@ -200,6 +200,7 @@ def menu() -> list[dict[str, object]]:
         ("finding.index", _("Find free time")),
         ("bookings.index", _("Bookings")),
         ("attendance.requests", _("Requests")),
+        ("feeds.index", _("Calendars")),
         ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),

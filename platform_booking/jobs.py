@@ -12,6 +12,8 @@ close undecided plans     every minute                    silent platforms lapse
                                                           approved by then is published
 sweep bookings            at start, every minute          requests and confirmations that
                                                           lapse, no-shows, what is over
+mail                      every 5 seconds                 notices by mail, where a server
+                                                          is set
 expire orders             at start, every hour            orders past their deadline
 forget                    every hour                      spent links, attempts to sign in,
                                                           answers kept for retries
@@ -43,6 +45,7 @@ from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
 from platform_booking.errors import BookingError, NightRunning, NightStopped
+from platform_booking.feeds import mails
 from platform_booking.notices.outbox import tell
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
@@ -323,6 +326,11 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             "sweep bookings",
             sweep,
             {"trigger": "interval", "minutes": 1} | at_once,
+        ),
+        (
+            "mail",
+            partial(mails.deliver, settings=settings),
+            {"trigger": "interval", "seconds": 5},
         ),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
         ("forget", forget, {"trigger": "interval", "hours": 1}),

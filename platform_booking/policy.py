@@ -234,4 +234,16 @@ POLICY: dict[str, Permission] = {
     "finding_api.availability": allow(
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),
+    # Calendars.
+    "feeds.index": allow(*EVERYBODY, action="calendar.manage", relation=Relation.SELF),
+    "feeds.make": allow(
+        *EVERYBODY, action="calendar.manage", relation=Relation.SELF, writes=True
+    ),
+    "feeds.revoke": allow(
+        *EVERYBODY, action="calendar.manage", relation=Relation.SELF, writes=True
+    ),
+    "feeds.calendar": visitors("calendar.read"),  # the secret says who reads
+    "feeds_api.entry": allow(
+        *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+    ),
 }

@@ -39,9 +39,10 @@ TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 FUNCTIONS = """
 -- Whose calendar a secret address shows. The secret is all that a calendar program has.
-CREATE FUNCTION feed_standing(hash text) RETURNS TABLE (feed_id int, member_id int, resource_id int)
+CREATE FUNCTION feed_standing(hash text)
+  RETURNS TABLE (feed_id int, member_id int, resource_id int, whole_firm boolean)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
-  SELECT f.id, f.member_id, f.resource_id FROM feed f
+  SELECT f.id, f.member_id, f.resource_id, f.whole_firm FROM feed f
    WHERE f.token_hash = hash AND f.revoked_at IS NULL
 $$;
 
@@ -180,6 +181,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("member_id", sa.Integer(), nullable=False),
         sa.Column("resource_id", sa.Integer(), nullable=True),
+        sa.Column("whole_firm", sa.Boolean(), nullable=False),
         sa.Column("prefix", sa.Text(), nullable=False),
         sa.Column("token_hash", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -560,6 +562,28 @@ def upgrade() -> None:
     op.create_index(
         op.f("ix_audit_entry_subject"), "audit_entry", ["subject"], unique=False
     )
+    op.add_column(
+        "notice", sa.Column("tries", sa.Integer(), server_default="0", nullable=False)
+    )
+    op.add_column(
+        "notice", sa.Column("next_try_at", sa.DateTime(timezone=True), nullable=True)
+    )
+    op.add_column(
+        "notice",
+        sa.Column(
+            "mailed",
+            postgresql.ARRAY(sa.Integer()),
+            server_default=sa.text("'{}'"),
+            nullable=False,
+        ),
+    )
+    op.create_index(
+        "notice_unsent",
+        "notice",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("sent_at IS NULL"),
+    )
 
     _sources("'person', 'plan', 'import', 'waitlist'")
     for table, (readers, writers) in TENANT.items():
@@ -600,6 +624,14 @@ def downgrade() -> None:
     op.execute("REVOKE ALL ON feed, kiosk, quota, usage FROM pb_guard")
     op.execute("REVOKE ALL ON feed, kiosk, quota FROM pb_guard")
     op.execute("REVOKE ALL ON calendar, member_qualification FROM pb_guard")
+    op.drop_index(
+        "notice_unsent",
+        table_name="notice",
+        postgresql_where=sa.text("sent_at IS NULL"),
+    )
+    op.drop_column("notice", "mailed")
+    op.drop_column("notice", "next_try_at")
+    op.drop_column("notice", "tries")
     op.drop_index(op.f("ix_audit_entry_subject"), table_name="audit_entry")
     op.drop_constraint(
         op.f("fk_resource_owner_id_organisation"), "resource", type_="foreignkey"

@@ -131,6 +131,16 @@ def count_application(address: str, *, now: datetime) -> None:
     count_attempt(_key("register", "", address), now=now)
 
 
+def count_wrong_calendar(address: str, *, now: datetime) -> None:
+    """Count a calendar's address that is none, as sign-ins are counted.
+
+    Raises
+    ------
+    TooMany
+    """
+    count_attempt(_key("calendar", "", address), now=now)
+
+
 def end_sessions(*, actor: Actor) -> None:
     """Sign out: every session of the member ends, a stolen one too."""
     with transaction() as session:

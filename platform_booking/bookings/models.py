@@ -256,7 +256,8 @@ class Feed(PublicId, Model):
     member_id: Mapped[int] = mapped_column(sa.ForeignKey("member.id"), index=True)
     resource_id: Mapped[int | None] = mapped_column(
         sa.ForeignKey("resource.id")
-    )  # None: the member's own bookings
+    )  # None: of all resources, without what others hold
+    whole_firm: Mapped[bool] = mapped_column(default=False)  # colleagues' bookings, too
     prefix: Mapped[str]  # shown in lists, so that one can be told from another
     token_hash: Mapped[str] = mapped_column(unique=True)  # SHA-256, hex
     created_at: Mapped[datetime]

@@ -106,6 +106,17 @@ def booking_lines(
     return [_line(row) for row in rows], total
 
 
+def lines_where(
+    session: Session,
+    *conditions: sa.ColumnElement[bool],
+    order: Sequence[sa.ColumnElement[Any]],
+    limit: int,
+) -> list[BookingLine]:
+    """Return the bookings that meet conditions and that the asker may see, in one read."""
+    rows = session.execute(_lines().where(*conditions).order_by(*order).limit(limit))
+    return [_line(row) for row in rows]
+
+
 def _lines() -> sa.Select[*tuple[Any, ...]]:
     return (
         sa.select(

@@ -167,7 +167,7 @@ def _database(fault: DBAPIError) -> AnyResponse:
         _log.warning("database_busy", sqlstate=state)
         return answer(503, "unavailable", retry_after=2)
     if isinstance(fault, DataError):  # what was sent fits into no column: NUL, 10^100 …
-        _log.warning("unstorable", sqlstate=state, path=request.path)
+        _log.warning("unstorable", sqlstate=state, route=_route())
         return answer(422, "invalid")
     return _unknown(fault)
 
@@ -176,5 +176,10 @@ def _unknown(fault: Exception) -> AnyResponse:
     # Class and place alone: the database's messages show other tenants' rows.
     frames = traceback.extract_tb(fault.__traceback__)
     where = [f"{f.filename.rpartition('/')[2]}:{f.lineno} {f.name}" for f in frames[-6:]]
-    _log.error("unexpected", error=type(fault).__name__, path=request.path, where=where)
+    _log.error("unexpected", error=type(fault).__name__, route=_route(), where=where)
     return answer(500, "error")
+
+
+def _route() -> str:
+    """Return the route, never the path: an address may be a secret."""
+    return str(request.url_rule or "")

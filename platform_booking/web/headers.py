@@ -22,9 +22,11 @@ def _guard(response: Response) -> Response:
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
-    if not is_asset(request.endpoint):
+    if is_asset(request.endpoint):
+        return response
+    if not response.cache_control.private:  # a feed has said itself how long it is good
         response.headers["Cache-Control"] = (
             "no-store, private" if optional_actor() else "no-store"
         )
-        response.vary.update(("Cookie", "Accept-Language"))
+    response.vary.update(("Cookie", "Accept-Language"))
     return response

@@ -218,4 +218,10 @@ RECIPES: dict[str, Recipe] = {
     # Free time.
     "GET finding.index": asked(query={"resource": "$resource_code"}),
     "GET finding_api.availability": asked(query={"resource": "$resource_code"}),
+    # Calendars.
+    "GET feeds.index": asked(),
+    "POST feeds.make": asked(form={"whose": "firm"}),
+    "POST feeds.revoke": asked(feed_id="@feed_a"),
+    "GET feeds.calendar": asked(secret="x"),
+    "GET feeds_api.entry": asked("person", booking_id="@booking_a"),
 }  # fmt: skip

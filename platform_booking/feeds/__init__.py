@@ -1,0 +1,1 @@
+"""Bookings as calendars: feeds at secret addresses, single entries, mails with them."""
