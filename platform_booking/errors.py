@@ -113,9 +113,19 @@ class Conflict(BookingError):
 
 
 class CapacityTaken(Conflict):
-    """The resource has no room left in that time."""
+    """The resource has no room left in that time; which one, where several were asked."""
 
     code = "capacity_taken"
+
+    def __init__(self, violations: Sequence[Violation] = ()) -> None:
+        super().__init__("; ".join(v.message for v in violations))
+        self.violations = tuple(violations)
+
+    def details(self) -> dict[str, object]:
+        """Return what was taken, where it was said."""
+        if not self.violations:
+            return {}
+        return {"violations": [v.told() for v in self.violations]}
 
 
 class AlreadyThere(Conflict):

@@ -24,6 +24,7 @@ class NewBooking:
     occurrence_id: int | None = None  # required on an event resource
     family: str | None = None
     group_id: UUID | None = None  # booked together, all or none
+    series_id: int | None = None  # of which it is an occurrence
     buddy_id: int | None = None  # who is there beside the one who runs it
     override_reason: str | None = None  # why staff set soft rules aside
     wafer_mm: int | None = None  # what goes in, as declared
@@ -54,13 +55,26 @@ class Relocation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedPart:
+    """A further resource for the same time: one by its id, or any with a capability."""
+
+    resource_id: UUID | None = None
+    capability: str = ""
+    quantity: int = 1
+    recipe_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedSlot:
     """What a person asks for by picking a slot, by the ids known outside.
 
     `organisation_id` is for operators, who book on behalf of one; None for one's own.
+    Without `resource_id` any resource with the `capability` will do. `parts` are booked
+    for the same time, all or none.
     """
 
-    resource_id: UUID
+    resource_id: UUID | None = None
+    capability: str = ""
     starts_at: datetime
     ends_at: datetime
     quantity: int = 1
@@ -71,6 +85,7 @@ class AskedSlot:
     wafer_mm: int | None = None
     class_rank: int | None = None  # of the wafers; None where wafers play no part
     flags: tuple[str, ...] = field(default=())
+    parts: tuple[AskedPart, ...] = ()
     buddy_id: UUID | None = None  # a member who is there at hours when nobody works alone
     override_reason: str = ""  # why the platform's staff set soft rules aside
 

@@ -5,7 +5,7 @@ and the refusal comes back as `CapacityTaken`. Bulk work goes in (resource, book
 so that two writers meet in the same order everywhere.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -99,15 +99,22 @@ def release_all(
     IllegalMove
         If one is in a state from which it may not go there.
     """
+    release_each(session, dict.fromkeys(booking_ids, to), now=now)
+
+
+def release_each(
+    session: Session, ends: Mapping[int, BookingState], *, now: datetime
+) -> None:
+    """Take bookings out of force, each to a state of its own; see `release_all`."""
     found = session.scalars(
         sa.select(Booking)
-        .where(Booking.id.in_(list(booking_ids)))
+        .where(Booking.id.in_(list(ends)))
         .order_by(Booking.resource_id, Booking.id)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
     for booking in found:
-        _move_state(booking, to, now=now)
+        _move_state(booking, ends[booking.id], now=now)
     session.flush()  # in this order, before the caller's own writes
 
 
@@ -128,6 +135,7 @@ def _row(new: NewBooking, *, now: datetime) -> Booking:
         occurrence_id=new.occurrence_id,
         family=new.family,
         group_id=new.group_id,
+        series_id=new.series_id,
         buddy_id=new.buddy_id,
         override_reason=new.override_reason,
         wafer_mm=new.wafer_mm,

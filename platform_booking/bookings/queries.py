@@ -1,7 +1,7 @@
 """What pages and the API read of bookings. Row-level security decides which rows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,7 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Project,
 )
-from platform_booking.bookings.models import Booking
+from platform_booking.bookings.models import Booking, Series
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import (
     Calendar,
@@ -47,6 +47,9 @@ class BookingLine:
     member: Member | None = None
     recipe: Recipe | None = None
     occurrence: Occurrence | None = None
+    series: Series | None = None
+    parts: tuple["BookingLine", ...] = ()  # what was booked together with it
+    chosen_because: str | None = None  # known to whoever has just booked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,10 @@ class Wanted:
     ends_by: datetime | None = None  # over by then
     states: tuple[BookingState, ...] = ()
     organisation_row_id: int | None = None
+    member_id: UUID | None = None
+    project_id: UUID | None = None
+    series_id: UUID | None = None
+    group_id: UUID | None = None
     latest_first: bool = False
 
 
@@ -74,22 +81,31 @@ class Taken:
 
 
 def booking_line(session: Session, public_id: UUID, *, hold: bool = False) -> BookingLine:
-    """Return one booking; `hold` it for whoever is about to change it.
+    """Return one booking with its other parts; `hold` them for who is about to change them.
 
     Raises
     ------
     NotFound
         If there is none that the asker may see.
     """
-    chosen = _lines().where(Booking.public_id == public_id)
+    group = (
+        sa.select(Booking.group_id).where(Booking.public_id == public_id).scalar_subquery()
+    )
+    chosen = (
+        _lines()
+        .where(sa.or_(Booking.public_id == public_id, Booking.group_id == group))
+        .order_by(Booking.resource_id, Booking.id)
+    )
     if hold:
         chosen = chosen.with_for_update(of=Booking).execution_options(
             populate_existing=True
         )
-    row = session.execute(chosen).one_or_none()
-    if row is None:
+    found = [_line(row) for row in session.execute(chosen)]
+    named = [line for line in found if line.booking.public_id == public_id]
+    if not named:
         raise NotFound
-    return _line(row)
+    others = tuple(line for line in found if line is not named[0])
+    return replace(named[0], parts=others)
 
 
 def booking_lines(
@@ -103,7 +119,30 @@ def booking_lines(
     rows = session.execute(
         _only(_lines(), wanted).order_by(*order).limit(limit).offset(offset)
     )
-    return [_line(row) for row in rows], total
+    return _with_parts(session, [_line(row) for row in rows]), total
+
+
+def _with_parts(session: Session, lines: list[BookingLine]) -> list[BookingLine]:
+    groups = {line.booking.group_id for line in lines} - {None}
+    if not groups:
+        return lines
+    members: dict[UUID | None, list[BookingLine]] = {}
+    for row in session.execute(
+        _lines().where(Booking.group_id.in_(groups)).order_by(Booking.resource_id)
+    ):
+        one = _line(row)
+        members.setdefault(one.booking.group_id, []).append(one)
+    return [
+        replace(
+            line,
+            parts=tuple(
+                one
+                for one in members.get(line.booking.group_id, ())
+                if one.booking.id != line.booking.id
+            ),
+        )
+        for line in lines
+    ]
 
 
 def lines_where(
@@ -120,7 +159,15 @@ def lines_where(
 def _lines() -> sa.Select[*tuple[Any, ...]]:
     return (
         sa.select(
-            Booking, Resource, Platform, Organisation, Project, Member, Recipe, Occurrence
+            Booking,
+            Resource,
+            Platform,
+            Organisation,
+            Project,
+            Member,
+            Recipe,
+            Occurrence,
+            Series,
         )
         .join(Resource, Resource.id == Booking.resource_id)
         .join(Platform, Platform.id == Booking.platform_id)
@@ -129,13 +176,14 @@ def _lines() -> sa.Select[*tuple[Any, ...]]:
         .outerjoin(Member, Member.id == Booking.member_id)
         .outerjoin(Recipe, Recipe.id == Booking.recipe_id)
         .outerjoin(Occurrence, Occurrence.id == Booking.occurrence_id)
+        .outerjoin(Series, Series.id == Booking.series_id)
     )
 
 
 def _line(row: Any) -> BookingLine:
     names = (
         "booking", "resource", "platform", "organisation",
-        "project", "member", "recipe", "occurrence",
+        "project", "member", "recipe", "occurrence", "series",
     )  # fmt: skip
     return BookingLine(**dict(zip(names, row, strict=True)))
 
@@ -168,7 +216,20 @@ def _only(chosen: sa.Select[Any], wanted: Wanted) -> sa.Select[Any]:
         chosen = chosen.where(Booking.state.in_(wanted.states))
     if wanted.organisation_row_id is not None:
         chosen = chosen.where(Booking.organisation_id == wanted.organisation_row_id)
+    if wanted.group_id is not None:
+        chosen = chosen.where(Booking.group_id == wanted.group_id)
+    for column, table, asked in (
+        (Booking.member_id, Member, wanted.member_id),
+        (Booking.project_id, Project, wanted.project_id),
+        (Booking.series_id, Series, wanted.series_id),
+    ):
+        if asked is not None:
+            chosen = chosen.where(column == _row_id(table, asked))
     return chosen
+
+
+def _row_id(table: Any, public_id: UUID) -> sa.ScalarSelect[int]:
+    return sa.select(table.id).where(table.public_id == public_id).scalar_subquery()
 
 
 def taken(

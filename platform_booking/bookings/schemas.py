@@ -13,9 +13,10 @@ from marshmallow import (
     validates_schema,
 )
 
-from platform_booking.bookings.asking import AskedMove, AskedSlot
+from platform_booking.bookings.asking import AskedMove, AskedPart, AskedSlot
 from platform_booking.bookings.models import Source
 from platform_booking.bookings.states import BookingState
+from platform_booking.bookings.together import MOST_PARTS
 from platform_booking.catalog.models import OutageKind
 from platform_booking.web.paging import PageArgs
 from platform_booking.web.schemas import Instant, StrictSchema, Text
@@ -42,10 +43,62 @@ def _reason() -> Text:
     )
 
 
+def _capability() -> Text:
+    return Text(
+        load_default="",
+        validate=validate.Length(max=80),
+        metadata={"description": "Any resource with it will do; the best one is chosen."},
+    )
+
+
+def _resource_or_capability(data: dict[str, Any]) -> None:
+    if (data.get("resource_id") is None) == (not data.get("capability")):
+        raise ValidationError(
+            str(_l("Name either a resource or a capability that it must have.")),
+            "resource_id",
+        )
+
+
+def asked_slot(data: dict[str, Any]) -> AskedSlot:
+    """Return a slot as it is asked for between the layers."""
+    return AskedSlot(
+        **data | {"flags": tuple(data["flags"]), "parts": tuple(data["parts"])}
+    )
+
+
+class PartSchema(StrictSchema):
+    """A further resource for the same time."""
+
+    resource_id = fields.UUID(load_default=None)
+    capability = _capability()
+    quantity = Amount(load_default=1)
+    recipe_id = fields.UUID(load_default=None)
+
+    @validates_schema
+    def one_of_two(self, data: dict[str, Any], **_: object) -> None:
+        """Refuse a part that names both a resource and a capability, or neither."""
+        _resource_or_capability(data)
+
+    @post_load
+    def part(self, data: dict[str, Any], **_: object) -> AskedPart:
+        """Freeze what is asked."""
+        return AskedPart(**data)
+
+
 class SlotSchema(StrictSchema):
     """Body of `POST /api/v1/bookings`: the slot that a person has picked."""
 
-    resource_id = fields.UUID(required=True)
+    resource_id = fields.UUID(
+        load_default=None, metadata={"description": "This, or a capability."}
+    )
+    capability = _capability()
+    parts = fields.List(
+        fields.Nested(PartSchema),
+        load_default=list,
+        data_key="with",
+        validate=validate.Length(max=MOST_PARTS),
+        metadata={"description": "Booked for the same time, all or none."},
+    )
     starts_at = Instant(required=True)
     ends_at = Instant(required=True)
     quantity = Amount(load_default=1)
@@ -75,10 +128,15 @@ class SlotSchema(StrictSchema):
     )
     override_reason = _reason()
 
+    @validates_schema
+    def one_of_two(self, data: dict[str, Any], **_: object) -> None:
+        """Refuse a slot that names both a resource and a capability, or neither."""
+        _resource_or_capability(data)
+
     @post_load
     def slot(self, data: dict[str, Any], **_: object) -> AskedSlot:
         """Freeze what is asked."""
-        return AskedSlot(**data | {"flags": tuple(data["flags"])})
+        return asked_slot(data)
 
 
 class MoveSchema(StrictSchema):
@@ -126,6 +184,10 @@ class BookingArgs(WindowArgs):
     resource = fields.UUID(load_default=None)
     platform = fields.UUID(load_default=None)
     state = fields.List(fields.Enum(BookingState, by_value=True), load_default=list)
+    member = fields.UUID(load_default=None)
+    project = fields.UUID(load_default=None)
+    series = fields.UUID(load_default=None)
+    group = fields.UUID(load_default=None)
 
 
 class NamedSchema(Schema):
@@ -166,6 +228,19 @@ class PersonSchema(Schema):
     name = fields.String(required=True)
 
 
+class TogetherSchema(Schema):
+    """What was booked together with a booking, for the same time."""
+
+    id = fields.UUID(attribute="booking.public_id", required=True)
+    resource = fields.Nested(NamedSchema, required=True)
+    platform = fields.Nested(NamedSchema, required=True)
+    quantity = fields.Integer(attribute="booking.quantity", required=True)
+    state = fields.Enum(
+        BookingState, by_value=True, attribute="booking.state", required=True
+    )
+    chosen_because = fields.String(allow_none=True, required=True)
+
+
 class BookingSchema(Schema):
     """A booking. `version` is what If-Match of a change names."""
 
@@ -185,6 +260,21 @@ class BookingSchema(Schema):
         BookingState, by_value=True, attribute="booking.state", required=True
     )
     source = fields.Enum(Source, by_value=True, attribute="booking.source", required=True)
+    group_id = fields.UUID(
+        attribute="booking.group_id",
+        allow_none=True,
+        required=True,
+        metadata={"description": "Shared by what was booked together."},
+    )
+    series_id = fields.UUID(
+        attribute="series.public_id", allow_none=True, load_default=None
+    )
+    parts = fields.List(fields.Nested(TogetherSchema), data_key="with", required=True)
+    chosen_because = fields.String(
+        allow_none=True,
+        required=True,
+        metadata={"description": "Why this resource was chosen; in the answer to booking."},
+    )
     created_at = Instant(attribute="booking.created_at", required=True)
     updated_at = Instant(attribute="booking.updated_at", required=True)
 

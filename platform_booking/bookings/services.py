@@ -4,6 +4,7 @@
 does, takes `confirm_all`, `relocate_all` and `release_all` of `placing`, named here too.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,11 +15,9 @@ import sqlalchemy as sa
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking import audit
 from platform_booking.accounts.models import Organisation, Project
 from platform_booking.bookings import facts, judging, queries, rules
-from platform_booking.bookings.asking import AskedMove, AskedSlot, NewBooking, Relocation
-from platform_booking.bookings.beginning import beginning
+from platform_booking.bookings.asking import AskedMove, AskedSlot, Relocation
 from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.facts import Facts, Named
 from platform_booking.bookings.models import Booking, Source
@@ -27,10 +26,13 @@ from platform_booking.bookings.placing import (
     confirm,
     confirm_all,
     release_all,
+    release_each,
     relocate_all,
 )
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.states import BookingState
+from platform_booking.bookings.telling import note, record, tell_firm
+from platform_booking.bookings.together import Asking, place
 from platform_booking.catalog.models import Occurrence, Recipe, Resource
 from platform_booking.db import transaction
 from platform_booking.errors import (
@@ -40,7 +42,6 @@ from platform_booking.errors import (
     RulesBroken,
     Violation,
 )
-from platform_booking.notices.outbox import tell
 from platform_booking.web.actor import Actor
 
 __all__ = [
@@ -171,43 +172,7 @@ def is_late(line: BookingLine, *, now: datetime) -> bool:
 
 def _book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> BookingLine:
     with transaction() as session:
-        found = facts.gather(
-            session,
-            Named(
-                resource=Resource.public_id == asked.resource_id,
-                organisation=facts.of_organisation(actor, asked.organisation_id),
-                runner=actor.member_id,
-                project=_called(Project, asked.project_id),
-                recipe=_called(Recipe, asked.recipe_id),
-                occurrence=_called(Occurrence, asked.occurrence_id),
-                buddy=asked.buddy_id,
-            ),
-            Slot(
-                starts_at=asked.starts_at,
-                ends_at=asked.ends_at,
-                quantity=asked.quantity,
-                wafer_mm=asked.wafer_mm,
-                class_rank=asked.class_rank,
-                flags=asked.flags,
-            ),
-            actor=actor,
-            now=now,
-            zone=zone,
-        )
-        set_aside = judging.insist(found, reason=asked.override_reason, now=now)
-        new = _new(asked, found, actor=actor, now=now, overridden=bool(set_aside))
-        booking = confirm(session, new, now=now)
-        _insist_on_no_outage(session, booking, found)
-        line = _line(booking, found)
-        _note(
-            session,
-            "booking.book",
-            line,
-            now=now,
-            on_behalf=found.on_behalf,
-            **judging.audited(set_aside, asked.override_reason),
-        )
-        return line
+        return place(Asking(session=session, actor=actor, now=now, zone=zone), asked)
 
 
 def _move(
@@ -221,51 +186,102 @@ def _move(
 ) -> BookingLine:
     with transaction() as session:
         line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
-        booking, runner = line.booking, line.member
-        slot = Slot(
-            starts_at=asked.starts_at or booking.starts_at,
-            ends_at=asked.ends_at or booking.ends_at,
-            quantity=booking.quantity if asked.quantity is None else asked.quantity,
-            wafer_mm=booking.wafer_mm,
-            class_rank=booking.class_rank,
-            flags=tuple(booking.flags),
-        )
-        found = facts.gather(
-            session,
-            Named(
-                resource=Resource.id == booking.resource_id,
-                organisation=Organisation.id == booking.organisation_id,
-                runner=runner.id if runner is not None else actor.member_id,
-                recipe=_row(Recipe, booking.recipe_id),
-                occurrence=_row(Occurrence, booking.occurrence_id),
-                project=_row(Project, booking.project_id),
-                buddy_row=booking.buddy_id,
-                besides=booking.id,
-            ),
-            slot,
-            actor=actor,
-            now=now,
-            zone=zone,
-        )
-        set_aside = judging.insist_on_move(
-            found, booking, reason=asked.override_reason, now=now
-        )
-        if set_aside:
-            booking.override_reason = asked.override_reason
+        ask = Asking(session=session, actor=actor, now=now, zone=zone)
+        going = [line, *(part for part in line.parts if is_open(part))]
+        slots = [_slot_after(asked, one, itself=one is line) for one in going]
+        found = [
+            _found(ask, one, slot, going) for one, slot in zip(going, slots, strict=True)
+        ]
+        set_aside = _judged(going, found, reason=asked.override_reason, now=now)
+        if any(set_aside):
+            for one, rules_aside in zip(going, set_aside, strict=True):
+                if rules_aside:
+                    one.booking.override_reason = asked.override_reason
             session.flush()  # before the move raises the version
-        before = {"starts_at": booking.starts_at.isoformat(), "quantity": booking.quantity}
-        _relocate(session, booking, slot, now=now)
-        _insist_on_no_outage(session, booking, found)
-        _note(
-            session,
-            "booking.move",
-            line,
-            now=now,
-            on_behalf=found.on_behalf,
-            before=before,
-            **judging.audited(set_aside, asked.override_reason),
-        )
+        before = [_stood(one.booking) for one in going]
+        _relocate_all(session, going, slots, now=now)
+        for n, one in enumerate(going):
+            _insist_on_no_outage(session, one.booking, found[n])
+            record(
+                session,
+                "booking.move",
+                one,
+                on_behalf=found[n].on_behalf,
+                before=before[n],
+                **judging.audited(set_aside[n], asked.override_reason),
+            )
+        tell_firm(session, "booking.move", line, now=now, others=going[1:])
         return line
+
+
+def _stood(booking: Booking) -> dict[str, Any]:
+    return {
+        "starts_at": booking.starts_at.isoformat(),
+        "ends_at": booking.ends_at.isoformat(),
+        "quantity": booking.quantity,
+    }
+
+
+def _slot_after(asked: AskedMove, line: BookingLine, *, itself: bool) -> Slot:
+    """Return where a part goes; the quantity is that of the one addressed."""
+    booking = line.booking
+    quantity = asked.quantity if itself else None
+    return Slot(
+        starts_at=asked.starts_at or booking.starts_at,
+        ends_at=asked.ends_at or booking.ends_at,
+        quantity=booking.quantity if quantity is None else quantity,
+        wafer_mm=booking.wafer_mm,
+        class_rank=booking.class_rank,
+        flags=tuple(booking.flags),
+    )
+
+
+def _found(
+    ask: Asking, line: BookingLine, slot: Slot, going: Sequence[BookingLine]
+) -> Facts:
+    booking, runner = line.booking, line.member
+    return facts.gather(
+        ask.session,
+        Named(
+            resource=Resource.id == booking.resource_id,
+            organisation=Organisation.id == booking.organisation_id,
+            runner=runner.id if runner is not None else ask.actor.member_id,
+            recipe=_row(Recipe, booking.recipe_id),
+            occurrence=_row(Occurrence, booking.occurrence_id),
+            project=_row(Project, booking.project_id),
+            buddy_row=booking.buddy_id,
+            beside=tuple(one.resource.public_id for one in going if one is not line),
+            besides=booking.id,
+        ),
+        slot,
+        actor=ask.actor,
+        now=ask.now,
+        zone=ask.zone,
+    )
+
+
+def _judged(
+    going: Sequence[BookingLine], found: Sequence[Facts], *, reason: str, now: datetime
+) -> list[tuple[str, ...]]:
+    """Ask the rules of all parts; return those set aside for each.
+
+    Raises
+    ------
+    RulesBroken
+        If rules are broken; what they say of several parts is said once.
+    """
+    set_aside: list[tuple[str, ...]] = []
+    broken: dict[tuple[str, str, str], Violation] = {}
+    for line, known in zip(going, found, strict=True):
+        try:
+            set_aside.append(
+                judging.insist_on_move(known, line.booking, reason=reason, now=now)
+            )
+        except RulesBroken as fault:
+            broken |= {(v.rule, v.where, v.message): v for v in fault.violations}
+    if broken:
+        raise RulesBroken(list(broken.values()))
+    return set_aside
 
 
 def _cancel(
@@ -273,16 +289,34 @@ def _cancel(
 ) -> BookingLine:
     with transaction() as session:
         line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
-        by_staff = is_staff_of(line, actor)
-        late = (
-            is_late(line, now=now)
-            and line.booking.state is BookingState.CONFIRMED
-            and not by_staff
-        )
-        to = BookingState.LATE_CANCELLED if late else BookingState.CANCELLED
-        release_all(session, [line.booking.id], to=to, now=now)
-        _note(session, "booking.cancel", line, now=now, on_behalf=by_staff, late=late)
+        cancel_all(session, [line], actor=actor, now=now)
         return line
+
+
+def cancel_all(
+    session: Session, lines: Sequence[BookingLine], *, actor: Actor, now: datetime
+) -> None:
+    """Cancel bookings, each with its parts, within the caller's transaction."""
+    ending = [one for line in lines for one in (line, *line.parts) if is_open(one)]
+    ends = {one.booking.id: _cancelled(one, actor, now=now) for one in ending}
+    release_each(session, ends, now=now)
+    for line in lines:
+        note(
+            session,
+            "booking.cancel",
+            line,
+            now=now,
+            others=[part for part in line.parts if part.booking.id in ends],
+            on_behalf=is_staff_of(line, actor),
+            late=line.booking.state is BookingState.LATE_CANCELLED,
+        )
+
+
+def _cancelled(line: BookingLine, actor: Actor, *, now: datetime) -> BookingState:
+    late = is_late(line, now=now) and line.booking.state is BookingState.CONFIRMED
+    if late and not is_staff_of(line, actor):
+        return BookingState.LATE_CANCELLED
+    return BookingState.CANCELLED
 
 
 def _changeable(
@@ -319,20 +353,29 @@ def _why_closed(state: BookingState) -> str:
     return str(_("the booking is over; book another slot if you need more time"))
 
 
-def _relocate(session: Session, booking: Booking, slot: Slot, *, now: datetime) -> None:
-    there = Relocation(
-        booking_id=booking.id,
-        version=booking.version,
-        resource_id=booking.resource_id,
-        starts_at=slot.starts_at,
-        ends_at=slot.ends_at,
-        quantity=slot.quantity,
-        recipe_id=booking.recipe_id,
-        occurrence_id=booking.occurrence_id,
-        family=booking.family,
+def _relocate_all(
+    session: Session, lines: Sequence[BookingLine], slots: Sequence[Slot], *, now: datetime
+) -> None:
+    relocate_all(
+        session,
+        [
+            Relocation(
+                booking_id=line.booking.id,
+                version=line.booking.version,  # nobody has changed it: we hold its row
+                resource_id=line.booking.resource_id,
+                starts_at=slot.starts_at,
+                ends_at=slot.ends_at,
+                quantity=slot.quantity,
+                recipe_id=line.booking.recipe_id,
+                occurrence_id=line.booking.occurrence_id,
+                family=line.booking.family,
+            )
+            for line, slot in zip(lines, slots, strict=True)
+        ],
+        now=now,
     )
-    relocate_all(session, [there], now=now)  # nobody has changed it: we hold its row
-    session.refresh(booking)
+    for line in lines:
+        session.refresh(line.booking)
 
 
 def _insist_on_no_outage(session: Session, booking: Booking, found: Facts) -> None:
@@ -341,86 +384,5 @@ def _insist_on_no_outage(session: Session, booking: Booking, found: Facts) -> No
         raise RulesBroken([rules.outage(found.picked.on.name)])
 
 
-def _called(table: Any, public_id: UUID | None) -> sa.ColumnElement[bool] | None:
-    return None if public_id is None else table.public_id == public_id
-
-
 def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
     return None if row_id is None else table.id == row_id
-
-
-def _new(
-    asked: AskedSlot, found: Facts, *, actor: Actor, now: datetime, overridden: bool
-) -> NewBooking:
-    assert found.organisation is not None  # the rules have seen to it
-    staff = actor.is_park or found.resource.platform_id in actor.platform_ids
-    begins = beginning(
-        found.resource.policy, starts_at=asked.starts_at, now=now, by_staff=staff
-    )
-    return NewBooking(
-        resource_id=found.resource.id,
-        organisation_id=found.organisation.id,
-        member_id=actor.member_id,
-        project_id=found.project.id if found.project else None,
-        starts_at=asked.starts_at,
-        ends_at=asked.ends_at,
-        quantity=asked.quantity,
-        recipe_id=found.recipe.id if found.recipe else None,
-        occurrence_id=found.occurrence.id if found.occurrence else None,
-        family=found.recipe.family if found.recipe else None,
-        source=Source.PERSON,
-        state=begins.state,
-        respond_by=begins.respond_by,
-        confirm_by=begins.confirm_by,
-        buddy_id=found.buddy_row,
-        override_reason=asked.override_reason if overridden else None,
-        wafer_mm=asked.wafer_mm,
-        class_rank=asked.class_rank,
-        flags=asked.flags,
-    )
-
-
-def _line(booking: Booking, found: Facts) -> BookingLine:
-    assert found.organisation is not None
-    return BookingLine(
-        booking=booking,
-        resource=found.resource,
-        platform=found.resource.platform,
-        organisation=found.organisation,
-        project=found.project,
-        member=found.member,
-        recipe=found.recipe,
-        occurrence=found.occurrence,
-    )
-
-
-def _note(
-    session: Session, act: str, line: BookingLine, *, now: datetime, **more: Any
-) -> None:
-    """Record a deed and tell the organisation, in the deed's own transaction."""
-    booking = line.booking
-    what = {
-        "resource": line.resource.code,
-        "starts_at": booking.starts_at.isoformat(),
-        "ends_at": booking.ends_at.isoformat(),
-        "quantity": booking.quantity,
-    }
-    audit.record(
-        session,
-        act=act,
-        subject=f"booking {booking.public_id}",
-        organisation_id=booking.organisation_id,
-        platform_id=line.platform.id,
-        detail=what | more,
-    )
-    tell(
-        session,
-        kind={
-            "booking.book": "booking.made",
-            "booking.move": "booking.moved",
-            "booking.cancel": "booking.cancelled",
-        }[act],
-        payload={"booking": str(booking.public_id), **what},
-        now=now,
-        organisation_id=booking.organisation_id,
-    )
