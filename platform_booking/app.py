@@ -23,6 +23,7 @@ from platform_booking.errors import Misconfigured
 from platform_booking.feeds import api as feeds_api
 from platform_booking.feeds import views as feeds_views
 from platform_booking.finding import api as finding_api
+from platform_booking.finding import refusals
 from platform_booking.finding import views as finding_views
 from platform_booking.orders import api as orders_api
 from platform_booking.orders import views as orders_views
@@ -124,6 +125,7 @@ def _web(app: Flask) -> None:
     headers.init_app(app)
     i18n.init_app(app)
     home.init_app(app)
+    refusals.init_app(app)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
     api.init_app(app, APIS)

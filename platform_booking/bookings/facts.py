@@ -125,8 +125,11 @@ def gather(
     now: datetime,
     zone: ZoneInfo,
     hold: bool = True,
+    read: tuple[Resource, Qualification | None] | None = None,
 ) -> Facts:
     """Read what the rules must know; `hold` it for whoever books then and there.
+
+    Who only looks may have `read` the resource already.
 
     Raises
     ------
@@ -135,7 +138,7 @@ def gather(
     Forbidden
         If the actor books for another organisation on a platform that he does not operate.
     """
-    resource, qualification = _resource(session, named_by, hold=hold)
+    resource, qualification = read or _resource(session, named_by, hold=hold)
     row = _row(session, named_by, slot, resource=resource, now=now, zone=zone)
     on_behalf = (
         row.organisation is not None and row.organisation.id != actor.organisation_id

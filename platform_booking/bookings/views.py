@@ -66,7 +66,10 @@ def new() -> ResponseReturnValue:
     if request.method == "GET":
         typed = forms.typed_in(request.args)
         typed["token"] = str(uuid4())
-        return _form(resource, forms.Reading(typed=typed, flags=()))
+        return _form(
+            resource,
+            forms.Reading(typed=typed, flags=tuple(request.args.getlist("flags")[:50])),
+        )
     now = utcnow()
     reading = forms.read(
         request.form,
@@ -254,6 +257,7 @@ def _form(resource: Resource, reading: forms.Reading) -> str:
         typed=typed,
         flags=reading.flags,
         violations=reading.violations,
+        slot=reading.slot,
         offer=offer,
         previous=max(first - timedelta(days=week.DAYS), now.astimezone(zone).date()),
         following=first + timedelta(days=week.DAYS),

@@ -5,16 +5,19 @@ A search of its own must not know better than the rules: what it offers would be
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
+from platform_booking.accounts.models import Project
 from platform_booking.bookings import facts, rules
 from platform_booking.bookings.facts import Named
 from platform_booking.bookings.picked import Bookable, Picked, Slot
 from platform_booking.catalog.models import Occurrence, Recipe, Resource, ResourceKind
 from platform_booking.errors import Forbidden, Violation
 from platform_booking.finding.asking import Wish
+from platform_booking.finding.queries import Able
 from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import named
 
@@ -38,11 +41,13 @@ class Judge:
     actor: Actor
     now: datetime
     zone: ZoneInfo
+    project_id: UUID | None = None  # what the slot names beside
+    buddy_id: UUID | None = None
     _known: dict[tuple[object, ...], tuple[Violation, ...]] = field(default_factory=dict)
 
     def broken(
         self,
-        resource: Resource,
+        able: Able,
         wish: Wish,
         *,
         starts_at: datetime,
@@ -50,9 +55,10 @@ class Judge:
         quantity: int,
         recipe: Recipe | None = None,
         occurrence: Occurrence | None = None,
+        beside: tuple[UUID, ...] = (),
     ) -> tuple[Violation, ...]:
-        """Return what keeps the asker from booking a place."""
-        key = (resource.id, starts_at, ends_at, quantity, recipe, occurrence)
+        """Return what keeps the asker from booking a place, `beside` others."""
+        key = (able.resource.id, starts_at, ends_at, quantity, recipe, occurrence, beside)
         if key not in self._known:
             slot = Slot(
                 starts_at=starts_at,
@@ -62,24 +68,33 @@ class Judge:
                 class_rank=wish.class_rank,
                 flags=wish.flags,
             )
-            self._known[key] = self._asked(resource, wish, slot, recipe, occurrence)
+            self._known[key] = self._asked(
+                able, wish, slot, recipe, occurrence, beside=beside
+            )
         return self._known[key]
 
     def _asked(
         self,
-        resource: Resource,
+        able: Able,
         wish: Wish,
         slot: Slot,
         recipe: Recipe | None,
         occurrence: Occurrence | None,
+        *,
+        beside: tuple[UUID, ...],
     ) -> tuple[Violation, ...]:
         try:
             found = facts.gather(
                 self.session,
                 Named(
-                    resource=Resource.id == resource.id,
+                    resource=Resource.id == able.resource.id,
                     organisation=facts.of_organisation(self.actor, wish.organisation_id),
                     runner=self.actor.member_id,
+                    project=(
+                        Project.public_id == self.project_id if self.project_id else None
+                    ),
+                    buddy=self.buddy_id,
+                    beside=beside,
                     recipe=Recipe.id == recipe.id if recipe else None,
                     occurrence=Occurrence.id == occurrence.id if occurrence else None,
                 ),
@@ -88,6 +103,7 @@ class Judge:
                 now=self.now,
                 zone=self.zone,
                 hold=False,
+                read=(able.resource, able.qualification),
             )
         except Forbidden:
             return (Violation("forbidden", "", "organisation_id"),)

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+from platform_booking.bookings.facts_policy import notice_hours
 from platform_booking.bookings.rules import GRID_MIN
 from platform_booking.catalog.hours import attended_hours, opening_hours, spans
 from platform_booking.catalog.models import Recipe, Resource, ResourceKind, StayRule
-from platform_booking.finding.queries import Read, Stay, Stretch
+from platform_booking.finding.queries import SLOT_S, Read, Stay
 from platform_booking.finding.search import Interval, Lane, Place, Taken
-
-SLOT_S = GRID_MIN * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,9 @@ class LaneMaker:
         usual = recipe.duration_min if recipe else resource.typical_minutes
         stays = self.read.stays.get(resource.id, ())
         earliest, latest = self._bounds(resource)
+        step = _step(resource)
         length = -(-(size.minutes or usual) // GRID_MIN)
+        length = -(-length // step) * step
         family = (recipe.family if recipe else None) or ""
         return Lane(
             resource=resource.id,
@@ -90,12 +91,10 @@ class LaneMaker:
             down=[
                 (slot_of(a), slot_after(b)) for a, b in self.read.down.get(resource.id, ())
             ],
-            taken=[
-                Taken(slot_of(s.starts_at), slot_after(s.ends_at), s.quantity)
-                for s in stays
-            ],
+            taken=[Taken(s.start, s.end, s.quantity) for s in stays],
             fixed=tuple(self._fixed(resource, recipe, stays, size, length)),
             length=length,
+            step=step,
             quantity=size.quantity,
             earliest=earliest,
             latest=latest,
@@ -134,13 +133,12 @@ class LaneMaker:
                     run.id,
                 )
         elif recipe is not None:
-            loads: dict[Stretch, int] = {}
+            loads: dict[Interval, int] = {}
             for stay in stays:
                 if stay.recipe_id == recipe.id:
-                    at = (stay.starts_at, stay.ends_at)
+                    at = (stay.start, stay.end)
                     loads[at] = loads.get(at, 0) + stay.quantity
-            for (starts_at, ends_at), loaded in loads.items():
-                start, end = slot_of(starts_at), slot_after(ends_at)
+            for (start, end), loaded in loads.items():
                 if size.minutes is None or end - start >= length:
                     yield Place(start, end, recipe.capacity - loaded)
 
@@ -163,10 +161,16 @@ class LaneMaker:
         first, last = self.now, self.to_at
         if resource.self_run:
             policy = resource.policy
-            first += timedelta(days=policy.get("notice_days") or 0)
+            first += timedelta(hours=notice_hours(policy) or 0)
             if policy.get("horizon_days") is not None:
                 last = min(last, self.now + timedelta(days=policy["horizon_days"]))
         return slot_after(first), slot_of(last)
+
+
+def _step(resource: Resource) -> int:
+    """Return the slots of the resource's own grid; it counts from the hour."""
+    coarse = resource.policy.get("grid_minutes") if resource.self_run else None
+    return max(1, min(coarse or GRID_MIN, 60) // GRID_MIN)
 
 
 def _midnight(day: date, zone: ZoneInfo) -> int:

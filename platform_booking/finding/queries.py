@@ -11,27 +11,31 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload
 
 from platform_booking.bookings.models import Booking
+from platform_booking.bookings.rules import GRID_MIN
 from platform_booking.catalog.models import (
     Calendar,
     Capability,
     ChangeoverTime,
     Occurrence,
     Outage,
+    Qualification,
     Recipe,
     Resource,
     ResourceCapability,
     ResourceKind,
 )
 
+SLOT_S = GRID_MIN * 60
+
 Stretch = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Somebody's stay on a resource; whose, nobody is told."""
+    """Somebody's stay on a resource, in slots of the grid; whose, nobody is told."""
 
-    starts_at: datetime
-    ends_at: datetime
+    start: int
+    end: int
     quantity: int
     recipe_id: int | None  # where the asker may join it
     occurrence_id: int | None
@@ -42,6 +46,7 @@ class Able:
     """A resource in service, and for which of the names asked it stands."""
 
     resource: Resource
+    qualification: Qualification | None = None  # that running it oneself needs
     capabilities: set[str] = field(default_factory=set)
 
     def answers(self, called: str) -> bool:
@@ -67,7 +72,7 @@ def is_called(resource: Resource, called: str) -> bool:
 
 
 def able(
-    session: Session, called: Iterable[str], *, siblings_of: int | None = None
+    session: Session, called: Iterable[str], *, siblings_of: UUID | None = None
 ) -> list[Able]:
     """Return the resources in service that have, or can do, one of the names.
 
@@ -81,14 +86,21 @@ def able(
         Resource.public_id.in_(ids),
     ]
     if siblings_of is not None:
-        own = sa.select(ResourceCapability.capability_id).where(
-            ResourceCapability.resource_id == siblings_of
+        own = (
+            sa.select(ResourceCapability.capability_id)
+            .join(Resource, Resource.id == ResourceCapability.resource_id)
+            .where(Resource.public_id == siblings_of)
+            .correlate(None)
         )
         chosen.append(Capability.id.in_(own))
     rows = session.execute(
-        sa.select(Resource, Capability.code)
+        sa.select(Resource, Qualification, Capability.code)
         .outerjoin(ResourceCapability, ResourceCapability.resource_id == Resource.id)
         .outerjoin(Capability, Capability.id == ResourceCapability.capability_id)
+        .outerjoin(
+            Qualification,
+            sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
+        )
         .where(Resource.active, sa.or_(*chosen))
         .order_by(Resource.code)
         .options(
@@ -97,8 +109,8 @@ def able(
         )
     )
     found: dict[int, Able] = {}
-    for resource, capability in rows:
-        one = found.setdefault(resource.id, Able(resource))
+    for resource, qualification, capability in rows:
+        one = found.setdefault(resource.id, Able(resource, qualification))
         if capability is not None:
             one.capabilities.add(capability)
     return list(found.values())
@@ -176,11 +188,13 @@ def _stays(
     found: dict[int, list[Stay]] = defaultdict(list)
     rows = session.execute(
         sa.text(
-            "SELECT resource_id, starts_at, ends_at, quantity, recipe_id, occurrence_id"
-            " FROM busy(:which, :from_at, :to_at, :recipes)"
+            "SELECT resource_id, CAST(floor(extract(epoch FROM starts_at) / :slot) AS int),"
+            " CAST(ceil(extract(epoch FROM ends_at) / :slot) AS int), quantity, recipe_id,"
+            " occurrence_id FROM busy(:which, :from_at, :to_at, :recipes)"
         ),
         {
             "which": list(ids),
+            "slot": SLOT_S,
             "from_at": from_at,
             "to_at": to_at,
             "recipes": [r.id for rows in recipes.values() for r in rows],

@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validate
 
 from platform_booking.bookings.schemas import CodedSchema, NamedSchema
 from platform_booking.clock import utcnow
+from platform_booking.finding.alternatives import Kind
 from platform_booking.finding.asking import Beside, Wish
 from platform_booking.web.paging import envelope
 from platform_booking.web.schemas import Instant, StrictSchema, Text
@@ -142,3 +143,14 @@ class AvailabilitySchema(envelope(FreePlaceSchema)):  # type: ignore[misc]
     """Free time, the best first; what is left out says why."""
 
     left_out = fields.List(fields.Nested(UnfitSchema), required=True)
+
+
+class AlternativeSchema(Schema):
+    """What might do instead of a slot that was refused; the rules accept it now."""
+
+    kind = fields.Enum(Kind, by_value=True, required=True)
+    resource = fields.Nested(NamedSchema, required=True)
+    starts_at = Instant(required=True)
+    ends_at = Instant(required=True)
+    recipe = fields.Nested(CodedSchema, allow_none=True, required=True)
+    occurrence = fields.Nested(CodedSchema, allow_none=True, required=True)

@@ -61,6 +61,8 @@ class Lane:
         What is booked, in any order.
     fixed
         Runs to join and dated runs; a dated run is the only place on an event.
+    step
+        Starts lie on every so many slots.
     earliest, latest
         No stay may start before or after: notice and horizon.
     families
@@ -79,6 +81,7 @@ class Lane:
     taken: Sequence[Taken] = ()
     fixed: Sequence[Place] = ()
     length: int = 1
+    step: int = 1
     quantity: int = 1
     earliest: int = 0
     latest: int = NEVER
@@ -284,11 +287,19 @@ def _clear(piece: Piece, lane: Lane, within: Interval) -> Iterator[Piece]:
     for begins, ends in lane.blocked[at:]:
         if first > last or begins >= last + piece.length:
             break
-        if begins - piece.length >= first:
-            yield Piece(first, min(last, begins - piece.length), piece.length)
+        yield from _on_grid(first, min(last, begins - piece.length), piece, lane)
         first = max(first, ends)
-    if first <= last:
-        yield Piece(first, last, piece.length)
+    yield from _on_grid(first, last, piece, lane)
+
+
+def _on_grid(first: int, last: int, piece: Piece, lane: Lane) -> Iterator[Piece]:
+    """Yield the stretch of starts as far as it lies on the lane's own grid."""
+    if lane.step == 1:
+        if first <= last:
+            yield Piece(first, last, piece.length)
+        return
+    for start in range(-(-first // lane.step) * lane.step, last + 1, lane.step):
+        yield Piece(start, start, piece.length)
 
 
 class _Needs:

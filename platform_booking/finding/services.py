@@ -165,7 +165,7 @@ class _Choosing:
         self._wish = wish
         self._judge = judge
         self._zone = zone
-        self._resources = {one.resource.id: one.resource for one in everything}
+        self._able = {one.resource.id: one for one in everything}
         self._recipes = {r.id: r for rows in known.recipes.values() for r in rows}
         self._runs = {r.id: r for rows in known.runs.values() for r in rows}
         self._failed: dict[tuple[int, int | None], int] = {}
@@ -199,7 +199,7 @@ class _Choosing:
         return Answer(
             offers=tuple(offers),
             left_out=tuple(
-                LeftOut(resource=self._resources[row_id], violations=broken)
+                LeftOut(resource=self._able[row_id].resource, violations=broken)
                 for row_id, broken in self._broken.items()
                 if row_id not in served
             ),
@@ -209,18 +209,21 @@ class _Choosing:
         """Return what is broken by the stay, or by what goes with it."""
         starts_at, ends_at = instant(one.start), instant(one.end)
         broken = self._judge.broken(
-            self._resources[one.lane.resource],
+            self._able[one.lane.resource],
             self._wish,
             starts_at=starts_at,
             ends_at=ends_at,
             quantity=self._wish.quantity,
             recipe=self._recipes.get(one.lane.recipe or 0),
             occurrence=self._runs.get(one.run or 0),
+            beside=tuple(
+                self._able[lane.resource].resource.public_id for lane in one.beside
+            ),
         )
         for n, lane in enumerate(one.beside):
             if not broken:
                 broken = self._judge.broken(
-                    self._resources[lane.resource],
+                    self._able[lane.resource],
                     self._wish,
                     starts_at=starts_at,
                     ends_at=ends_at,
@@ -230,7 +233,7 @@ class _Choosing:
 
     def _offer(self, one: Found, *, first: bool) -> Offer:
         return Offer(
-            resource=self._resources[one.lane.resource],
+            resource=self._able[one.lane.resource].resource,
             starts_at=instant(one.start),
             ends_at=instant(one.end),
             quantity=self._wish.quantity,
@@ -243,7 +246,7 @@ class _Choosing:
                 Chosen(
                     called=asked.called,
                     quantity=asked.quantity,
-                    resource=self._resources[lane.resource],
+                    resource=self._able[lane.resource].resource,
                 )
                 for asked, lane in zip(self._wish.beside, one.beside, strict=True)
             ),

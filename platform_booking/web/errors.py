@@ -5,10 +5,20 @@ never leaves: its details show other tenants' rows.
 """
 
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import structlog
-from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Response,
+    current_app,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask_babel import gettext as _
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 from werkzeug.exceptions import HTTPException, SecurityError
@@ -36,15 +46,25 @@ _CODES = {
     415: "unsupported_media_type",
 }
 _BUSY = {"40001", "40P01", "55P03", "57014"}
+_MORE = "refusals_tell_more"
 _log = structlog.get_logger()
 
 
 def init_app(app: Flask) -> None:
     """Answer every error in one way."""
+    app.extensions[_MORE] = []
     app.register_error_handler(errors.BookingError, _ours)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(DBAPIError, _database)
     app.register_error_handler(Exception, _unknown)
+
+
+def tell_more(app: Flask, more: Callable[[errors.BookingError], dict[str, Any]]) -> None:
+    """Let a feature add to what a refusal carries, such as a way out.
+
+    It is called when everything that was begun is rolled back.
+    """
+    app.extensions[_MORE].append(more)
 
 
 def title(code: str, status: int) -> str:
@@ -113,7 +133,10 @@ def _ours(fault: errors.BookingError) -> AnyResponse:
         back = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("accounts.sign_in", next=back))
     retry = fault.retry_after if isinstance(fault, errors.TooMany) else 0
-    response = answer(status, fault.code, details=fault.details(), retry_after=retry)
+    details = fault.details()
+    for more in current_app.extensions[_MORE]:
+        details |= more(fault)
+    response = answer(status, fault.code, details=details, retry_after=retry)
     if status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     return response

@@ -311,14 +311,14 @@ def test_statements_do_not_grow_with_the_resources(world) -> None:
             make_recipe(session, furnace, family="a")
             world.resource(session, code=f"E{n:02}", kind="event", capabilities=("ANY",))
     many = counted(world, capability="ANY", minutes=120, limit=2)
-    assert len(few) <= len(many) <= 8 + 2 * 2  # two more ask the rules for each offer
+    assert len(few) <= len(many) <= 8 + 2  # one more asks the rules for each offer
 
 
 def test_forty_tools_over_a_fortnight_take_under_a_tenth_of_a_second(world) -> None:
     filled(world, 40)
     world.find(capability="ANY", minutes=120)
     took = []
-    for _n in range(3):
+    for _n in range(6):
         before = time.process_time()
         found = world.find(capability="ANY", minutes=120)
         took.append(time.process_time() - before)

@@ -1,0 +1,261 @@
+"""What might do instead of a slot that was refused: looked up after the refusal alone.
+
+It tells no more than the search does, which anybody may ask: when something is free.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.orm import Session
+
+from platform_booking.bookings.asking import AskedSlot
+from platform_booking.bookings.rules import FARTHEST, GRID_MIN
+from platform_booking.catalog.models import Occurrence, Recipe, Resource, ResourceKind
+from platform_booking.finding import queries
+from platform_booking.finding.asking import Wish
+from platform_booking.finding.judging import Judge, of_time
+from platform_booking.finding.lanes import LaneMaker, Size, instant, slot_after, slot_of
+from platform_booking.finding.queries import Able, Read
+from platform_booking.finding.search import Interval, Lane, longest_from, of_length
+from platform_booking.web.actor import Actor
+
+_AROUND = timedelta(days=7)
+_STRIDE = 6
+"""Slots from one try to the next where a rule refuses a place: half an hour."""
+
+_TRIES = 24
+_TOOLS = 4
+_LONGEST = timedelta(days=31)
+"""Nothing is looked for in place of a longer stay: it is an order's affair."""
+
+
+class Kind(StrEnum):
+    """In what an alternative differs."""
+
+    EARLIER = "earlier"
+    LATER = "later"
+    OTHER_TOOL = "other_tool"
+    SHORTER = "shorter"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A place that the rules accept, near the one that was refused."""
+
+    kind: Kind
+    resource: Resource
+    starts_at: datetime
+    ends_at: datetime
+    recipe: Recipe | None = None
+    occurrence: Occurrence | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    lane: Lane
+    start: int
+    end: int
+    run: int | None = None
+
+
+def alternatives(
+    session: Session, asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo
+) -> list[Alternative]:
+    """Return what might do instead of a slot: earlier, later, another tool, shorter."""
+    if not timedelta(0) < asked.ends_at - asked.starts_at <= _LONGEST:
+        return []
+    if asked.resource_id is None or asked.parts:
+        return []
+    everything = queries.able(
+        session, [str(asked.resource_id)], siblings_of=asked.resource_id
+    )
+    own = next(
+        (a.resource for a in everything if a.resource.public_id == asked.resource_id), None
+    )
+    if own is None:
+        return []
+    days = own.policy.get("horizon_days") if own.self_run else None
+    farthest = FARTHEST if days is None else timedelta(days=days)
+    begin = min(max(now, asked.starts_at), now + farthest)
+    from_at = max(now, begin - _AROUND)
+    to_at = begin + (asked.ends_at - asked.starts_at) + _AROUND
+    known = queries.read(
+        session,
+        [one.resource for one in everything],
+        from_at=from_at,
+        to_at=to_at,
+        now=now,
+        organisation_id=actor.organisation_id,
+    )
+    maker = LaneMaker(known, from_at, to_at, now, zone)
+    judge = Judge(session, actor, now, zone, asked.project_id, asked.buddy_id)
+    within = (slot_after(from_at), slot_of(to_at))
+    able = {one.resource.id: one for one in everything}
+    near = _Near(
+        asked=asked,
+        own=own,
+        able=able,
+        known=known,
+        maker=maker,
+        judge=judge,
+        within=within,
+    )
+    return list(near.all())
+
+
+class _Near:
+    """The neighbourhood of a slot that was refused."""
+
+    def __init__(
+        self,
+        *,
+        asked: AskedSlot,
+        own: Resource,
+        able: dict[int, Able],
+        known: Read,
+        maker: LaneMaker,
+        judge: Judge,
+        within: Interval,
+    ) -> None:
+        self._judge = judge
+        self._within = within
+        self._able = able
+        self._recipes = {r.id: r for rows in known.recipes.values() for r in rows}
+        self._runs = {r.id: r for rows in known.runs.values() for r in rows}
+        self._asked = asked
+        self._start, self._end = slot_of(asked.starts_at), slot_after(asked.ends_at)
+        minutes = (asked.ends_at - asked.starts_at) // timedelta(minutes=1)
+        size = Size(minutes=minutes, quantity=max(1, asked.quantity))
+        recipe = next(
+            (r for r in self._recipes.values() if r.public_id == asked.recipe_id), None
+        )
+        lanes = [
+            lane
+            for one in able.values()
+            for lane in maker.lanes(one.resource, size, _alike(known, one.resource, recipe))
+        ]
+        self._own = [lane for lane in lanes if lane.resource == own.id]
+        self._others = [lane for lane in lanes if lane.resource != own.id]
+        self._wish = Wish(
+            from_at=asked.starts_at,
+            to_at=asked.ends_at,
+            quantity=max(1, asked.quantity),
+            wafer_mm=asked.wafer_mm,
+            class_rank=asked.class_rank,
+            flags=asked.flags,
+            organisation_id=asked.organisation_id,
+        )
+
+    def all(self) -> Iterator[Alternative]:
+        """Yield one of each kind that there is, and a second tool."""
+        for lane in self._own:
+            yield from islice(self._pleasing(Kind.EARLIER, self._before(lane)), 1)
+            yield from islice(self._pleasing(Kind.LATER, self._after(lane)), 1)
+        yield from islice(self._pleasing(Kind.OTHER_TOOL, self._elsewhere()), 2)
+        for lane in self._own:
+            yield from islice(self._pleasing(Kind.SHORTER, self._shorter(lane)), 1)
+
+    def _before(self, lane: Lane) -> Iterator[_Spot]:
+        """Yield places that start earlier, the nearest first."""
+        return (spot for spot in reversed(self._spots(lane)) if spot.start < self._start)
+
+    def _after(self, lane: Lane) -> Iterator[_Spot]:
+        """Yield places that start later, the nearest first."""
+        return (spot for spot in self._spots(lane) if spot.start > self._start)
+
+    def _elsewhere(self) -> Iterator[_Spot]:
+        """Yield the nearest place of each other tool, the nearest tool first."""
+        nearest = [
+            min(spots, key=lambda spot: abs(spot.start - self._start))
+            for lane in self._others
+            if (spots := self._spots(lane))
+        ]
+        seen: set[int] = set()
+        for spot in sorted(
+            nearest,
+            key=lambda s: (abs(s.start - self._start), s.lane.load, s.lane.code),
+        ):
+            if spot.lane.resource not in seen and len(seen) < _TOOLS:
+                seen.add(spot.lane.resource)
+                yield spot
+
+    def _shorter(self, lane: Lane) -> Iterator[_Spot]:
+        """Yield stays that begin as asked and end sooner, the longest first."""
+        below = self._end
+        resource = self._able[lane.resource].resource
+        if resource.self_run and resource.policy.get("max_minutes") is not None:
+            most: int = resource.policy["max_minutes"]
+            below = min(below, self._start + most // GRID_MIN + 1)
+        if resource.kind is ResourceKind.EVENT or self._start < self._within[0]:
+            return
+        end = longest_from(lane, self._start, below=below)
+        if end is not None:
+            yield _Spot(lane, self._start, end)
+
+    def _spots(self, lane: Lane) -> list[_Spot]:
+        """Return places of the length asked, sorted: the edges of what is free, strides."""
+        spots = [
+            _Spot(lane, place.start, place.end, place.key)
+            for place in lane.fixed
+            if place.room >= lane.quantity and lane.earliest <= place.start <= lane.latest
+        ]
+        length = self._end - self._start
+        near = {self._start + n for n in (-_STRIDE, -1, 0, 1, _STRIDE)}
+        if lane.kind is not ResourceKind.EVENT:
+            for piece in of_length(lane, length, self._within):
+                starts = {piece.first, piece.last, *near}
+                starts.update(range(piece.first, piece.last, _STRIDE))
+                spots += [
+                    _Spot(lane, start, start + length)
+                    for start in starts
+                    if piece.first <= start <= piece.last
+                ]
+        return sorted(spots, key=lambda spot: spot.start)
+
+    def _pleasing(self, kind: Kind, spots: Iterator[_Spot]) -> Iterator[Alternative]:
+        """Yield what the rules accept."""
+        for spot in islice(spots, _TRIES):
+            able = self._able[spot.lane.resource]
+            recipe = self._recipes.get(spot.lane.recipe or 0)
+            run = self._runs.get(spot.run or 0)
+            starts_at, ends_at = instant(spot.start), instant(spot.end)
+            broken = self._judge.broken(
+                able,
+                self._wish,
+                starts_at=starts_at,
+                ends_at=ends_at,
+                quantity=self._wish.quantity,
+                recipe=recipe,
+                occurrence=run,
+            )
+            if not broken:
+                yield Alternative(
+                    kind=kind,
+                    resource=able.resource,
+                    starts_at=starts_at,
+                    ends_at=ends_at,
+                    recipe=recipe,
+                    occurrence=run,
+                )
+            elif not of_time(broken) and kind is not Kind.OTHER_TOOL:
+                return
+
+
+def _alike(known: Read, resource: Resource, asked: Recipe | None) -> list[Recipe]:
+    """Return the recipes of a resource that do what the one asked for does."""
+    if asked is None:
+        return []
+    return [
+        one
+        for one in known.recipes.get(resource.id, ())
+        if one.id == asked.id
+        or (
+            one.resource_id != asked.resource_id
+            and (one.capability_id, one.wafer_mm, one.class_rank)
+            == (asked.capability_id, asked.wafer_mm, asked.class_rank)
+        )
+    ]

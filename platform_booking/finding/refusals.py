@@ -1,0 +1,143 @@
+"""A refusal of a slot is told with what might do instead.
+
+Hung in by the app: bookings know nothing of the search. What is looked up here is read in a
+transaction of its own, after the refusal; an accepted slot costs nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from flask import Flask, current_app, request, url_for
+from flask_babel import gettext as _
+from marshmallow import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from platform_booking.bookings.asking import AskedSlot
+from platform_booking.bookings.forms import local_text
+from platform_booking.bookings.schemas import SlotSchema
+from platform_booking.clock import utcnow
+from platform_booking.db import db, release_connection
+from platform_booking.errors import (
+    BookingError,
+    CapacityTaken,
+    Conflict,
+    RulesBroken,
+    Violation,
+)
+from platform_booking.finding import alternatives as near
+from platform_booking.finding.alternatives import Alternative
+from platform_booking.finding.schemas import AlternativeSchema
+from platform_booking.web.actor import current_actor
+from platform_booking.web.errors import tell_more
+
+_OF_PLACE = frozenset({"starts_at", "ends_at", "occurrence_id"})
+_BOOKING = "bookings_api.book"
+_log = structlog.get_logger()
+
+
+def init_app(app: Flask) -> None:
+    """Add alternatives to the API's refusals, and offer them to pages."""
+    tell_more(app, _for_a_program)
+    app.jinja_env.globals.update(alternatives=for_a_page)
+
+
+def is_of_place(violations: list[Violation] | tuple[Violation, ...]) -> bool:
+    """Tell whether another time or tool might mend what is broken."""
+    return any(v.where in _OF_PLACE for v in violations)
+
+
+@dataclass(frozen=True, slots=True)
+class WayOut:
+    """An alternative as a button: what is different, and the form filled in."""
+
+    label: str
+    to: Alternative
+    address: str
+
+
+def for_a_page(slot: AskedSlot | None, violations: list[Violation]) -> list[WayOut]:
+    """Return what the form of a slot offers beside its violations."""
+    if slot is None or not is_of_place(violations):
+        return []
+    return [
+        WayOut(label=wording(one.kind), to=one, address=_address(one, slot))
+        for one in _near(slot)
+    ]
+
+
+def _address(one: Alternative, slot: AskedSlot) -> str:
+    zone = current_app.config["SETTINGS"].zone
+    return url_for(
+        "bookings.new",
+        resource=one.resource.public_id,
+        starts_at=local_text(one.starts_at, zone),
+        ends_at=local_text(one.ends_at, zone),
+        quantity=slot.quantity,
+        organisation_id=slot.organisation_id,
+        project_id=slot.project_id,
+        recipe_id=one.recipe.public_id if one.recipe else None,
+        occurrence_id=one.occurrence.public_id if one.occurrence else None,
+        wafer_mm=slot.wafer_mm,
+        class_rank=slot.class_rank,
+        flags=list(slot.flags),
+    )
+
+
+def wording(kind: near.Kind) -> str:
+    """Return in what an alternative differs, in the reader's words."""
+    words = {
+        near.Kind.EARLIER: _("earlier"),
+        near.Kind.LATER: _("later"),
+        near.Kind.OTHER_TOOL: _("another tool"),
+        near.Kind.SHORTER: _("shorter"),
+    }
+    return str(words[kind])
+
+
+def _for_a_program(fault: BookingError) -> dict[str, Any]:
+    if request.endpoint != _BOOKING or not _mendable(fault):
+        return {}
+    slot = _asked(request.get_json(silent=True))
+    if slot is None:
+        return {}
+    return {"alternatives": AlternativeSchema(many=True).dump(_looked_up(slot))}
+
+
+def _mendable(fault: BookingError) -> bool:
+    if isinstance(fault, RulesBroken):
+        return is_of_place(fault.violations)
+    return isinstance(fault, CapacityTaken)
+
+
+def _asked(body: object) -> AskedSlot | None:
+    if not isinstance(body, Mapping):
+        return None
+    try:
+        slot = SlotSchema().load(body)
+    except ValidationError:
+        return None
+    return slot if isinstance(slot, AskedSlot) else None
+
+
+def _near(slot: AskedSlot) -> list[Alternative]:
+    return near.alternatives(
+        db.session(),
+        slot,
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+
+
+def _looked_up(slot: AskedSlot) -> list[Alternative]:
+    """Read in a new transaction; a busy database is no reason for another answer."""
+    release_connection()
+    try:
+        return _near(slot)
+    except (Conflict, DBAPIError) as fault:
+        _log.warning("no_alternatives", error=type(fault).__name__)
+        return []
+    finally:
+        release_connection()
