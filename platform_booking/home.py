@@ -201,6 +201,7 @@ def menu() -> list[dict[str, object]]:
         ("bookings.index", _("Bookings")),
         ("attendance.requests", _("Requests")),
         ("feeds.index", _("Calendars")),
+        ("attendance.kiosk_list", _("Kiosks")),
         ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),

@@ -4,7 +4,7 @@
 """
 
 from platform_booking.web.actor import ENGINEER, OPERATOR, ORGANISATION_ADMIN, PARK_ADMIN
-from platform_booking.web.permission import Permission, Relation, allow, visitors
+from platform_booking.web.permission import Permission, Relation, allow, kiosks, visitors
 
 EVERYBODY = (ENGINEER, ORGANISATION_ADMIN, OPERATOR, PARK_ADMIN)
 FIRM = (ENGINEER, ORGANISATION_ADMIN)
@@ -192,6 +192,25 @@ POLICY: dict[str, Permission] = {
     "attendance_api.show": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
     ),
+    "attendance.kiosk_list": allow(
+        *STAFF, action="kiosk.manage", relation=Relation.OPERATED, writes=True
+    ),
+    "attendance.revoke_kiosk": allow(
+        *STAFF, action="kiosk.manage", relation=Relation.OPERATED, writes=True
+    ),
+    "attendance_api.kiosk_list": allow(
+        *STAFF, action="kiosk.read", relation=Relation.OPERATED
+    ),
+    "attendance_api.make_kiosk": allow(
+        *STAFF, action="kiosk.manage", relation=Relation.OPERATED, writes=True
+    ),
+    "attendance_api.revoke_kiosk": allow(
+        *STAFF, action="kiosk.manage", relation=Relation.OPERATED, writes=True
+    ),
+    # Kiosks: devices, no members. They reach these routes and no other.
+    "kiosk.enter": visitors("kiosk.enter"),
+    "kiosk.index": kiosks("kiosk.read"),
+    "kiosk.tool": kiosks("kiosk.attend"),
     "attendance.fault": allow(
         *EVERYBODY, action="resource.fault", relation=Relation.NONE, writes=True
     ),

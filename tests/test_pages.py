@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-ROLES = ("anonymous", "engineer_a", "admin_a", "operator_1", "park")
+ROLES = ("anonymous", "engineer_a", "admin_a", "operator_1", "park", "kiosk_1")
 NOT_PAGES = (
     "static", "bootstrap.static", "web.healthz", "web.readyz", "api-docs.openapi_json",
     "swagger_ui.show", "board.feed", "plans.progress", "feeds.calendar",
@@ -163,6 +163,9 @@ def window(
     session = park.visitors[who].get_cookie("session")
     if session is not None:
         cookies["session"] = session.value
+    kiosk = park.visitors[who].get_cookie("kiosk", path="/kiosk")
+    if kiosk is not None:
+        cookies["kiosk"] = kiosk.value
     context.add_cookies([{"name": n, "value": v, "url": url} for n, v in cookies.items()])
     try:
         yield Watched(context.new_page(), url, who)

@@ -3,12 +3,13 @@
 from typing import Any
 from uuid import UUID
 
-from flask import current_app
+from flask import current_app, url_for
 
 from platform_booking.attendance import (
     answering,
     attending,
     handing,
+    kiosks,
     queries,
     schemas,
 )
@@ -222,6 +223,42 @@ def report_fault(asked: dict[str, Any], resource_id: UUID) -> Any:
         now=utcnow(),
     )
     return {"declared_down": down}
+
+
+@bp.get("/kiosks")
+@bp.arguments(PageArgs, location="query")
+@bp.response(200, envelope(schemas.KioskSchema))
+def kiosk_list(args: dict[str, Any]) -> dict[str, Any]:
+    """List the kiosks of the platforms that one operates."""
+    page: Page = args["page"]
+    found = kiosks.kiosks(db.session())
+    shown = found[page.offset : page.offset + page.limit]
+    return paged(shown, total=len(found), page=page)
+
+
+@bp.post("/kiosks")
+@bp.arguments(schemas.NewKioskSchema)
+@bp.response(201, schemas.MadeKioskSchema)
+def make_kiosk(asked: dict[str, Any]) -> Any:
+    """Make a kiosk. Takes no Idempotency-Key: an answer with a secret is not kept."""
+    made = kiosks.make(
+        asked["name"],
+        platform_id=asked["platform_id"],
+        resource_id=asked["resource_id"],
+        actor=current_actor(),
+        now=utcnow(),
+    )
+    base = current_app.config["SETTINGS"].base_url.rstrip("/")
+    address = base + url_for("kiosk.enter", secret=made.secret)
+    return {"id": made.kiosk.public_id, "address": address}
+
+
+@bp.post("/kiosks/<uuid:kiosk_id>/revoke")
+@idempotent
+@bp.response(204)
+def revoke_kiosk(kiosk_id: UUID) -> None:
+    """Let a kiosk's address open nothing any more."""
+    kiosks.revoke(kiosk_id, actor=current_actor(), now=utcnow())
 
 
 def with_etag(line: BookingLine) -> Any:

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from platform_booking.bookings.schemas import Amount, BookingSchema
+from platform_booking.bookings.schemas import Amount, BookingSchema, NamedSchema
 from platform_booking.bookings.states import BookingState
 from platform_booking.web.schemas import Instant, StrictSchema, Text
 
@@ -83,6 +83,33 @@ class AttendanceSchema(Schema):
     missed_after = Instant(allow_none=True, required=True)
     code = fields.String(allow_none=True, required=True)
     usage = fields.Nested(UsageOfSchema, allow_none=True, required=True)
+
+
+class NewKioskSchema(StrictSchema):
+    """Body of a new kiosk: a platform's, or one tool's."""
+
+    name = Text(required=True)
+    platform_id = fields.UUID(required=True)
+    resource_id = fields.UUID(load_default=None)
+
+
+class KioskSchema(Schema):
+    """A kiosk. Of its secret only the beginning is shown again."""
+
+    id = fields.UUID(attribute="kiosk.public_id", required=True)
+    name = fields.String(attribute="kiosk.name", required=True)
+    prefix = fields.String(attribute="kiosk.prefix", required=True)
+    platform = fields.Nested(NamedSchema, required=True)
+    resource = fields.Nested(NamedSchema, allow_none=True, required=True)
+    created_at = Instant(attribute="kiosk.created_at", required=True)
+    revoked_at = Instant(attribute="kiosk.revoked_at", allow_none=True, required=True)
+
+
+class MadeKioskSchema(Schema):
+    """A new kiosk, with the secret address that makes a device one; shown this once."""
+
+    id = fields.UUID(required=True)
+    address = fields.String(required=True)
 
 
 class FailedSchema(Schema):

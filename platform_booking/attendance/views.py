@@ -18,20 +18,18 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from platform_booking.attendance import answering, attending, handing, queries
+from platform_booking.attendance import answering, attending, handing, kiosks, queries
 from platform_booking.attendance.offering import Offered, offered
 from platform_booking.attendance.schemas import MOST_AT_ONCE
+from platform_booking.attendance.wording import sentence_of
 from platform_booking.bookings import queries as bookings
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import (
     BookingError,
-    CapacityTaken,
     Conflict,
-    Forbidden,
     IllegalMove,
-    NotFound,
     RulesBroken,
     Violation,
 )
@@ -142,6 +140,46 @@ def fault(resource_id: UUID) -> ResponseReturnValue:
     return (page, 422) if violations else page
 
 
+@bp.route("/kiosks", methods=["GET", "POST"])
+def kiosk_list() -> ResponseReturnValue:
+    """List the kiosks of one's platforms; make one, whose address is shown this once."""
+    actor, session = current_actor(), db.session()
+    mine = None if actor.is_park else actor.platform_ids
+    violations: list[Violation] = []
+    address = ""
+    if request.method == "POST":
+        platform, _mark, tool = request.form.get("place", "")[:100].partition("/")
+        try:
+            made = kiosks.make(
+                request.form.get("name", "")[:200].replace("\x00", ""),
+                platform_id=_uuid(platform) or uuid4(),
+                resource_id=_uuid(tool) if tool else None,
+                actor=actor,
+                now=utcnow(),
+            )
+        except RulesBroken as refused:
+            violations = list(refused.violations)
+        else:
+            base = current_app.config["SETTINGS"].base_url.rstrip("/")
+            address = base + url_for("kiosk.enter", secret=made.secret)
+    page = render_template(
+        "attendance/kiosks.html",
+        lines=kiosks.kiosks(session),
+        groups=bookings.resources_to_pick(session, platform_row_ids=mine),
+        address=address,
+        violations=violations,
+    )
+    return (page, 422) if violations else page
+
+
+@bp.post("/kiosks/<uuid:kiosk_id>/revoke")
+def revoke_kiosk(kiosk_id: UUID) -> ResponseReturnValue:
+    """Let a kiosk's address open nothing any more."""
+    kiosks.revoke(kiosk_id, actor=current_actor(), now=utcnow())
+    flash(_("Revoked. The device shows nothing any more."), "success")
+    return redirect(url_for("attendance.kiosk_list"))
+
+
 def attendance_of(line: BookingLine) -> Offered:
     """Return what a booking's page offers to whoever looks at it."""
     return offered(
@@ -163,21 +201,6 @@ def _tell(done: answering.Answered, sentence: str) -> None:
 def flash_fault(fault: BookingError) -> None:
     """Tell on the next page why nothing came of it."""
     flash(sentence_of(fault), "warning")
-
-
-def sentence_of(fault: BookingError) -> str:
-    """Return what is said of a refusal."""
-    if isinstance(fault, RulesBroken):
-        return " ".join(v.message for v in fault.violations)
-    if isinstance(fault, IllegalMove) and fault.args:
-        return str(fault)
-    if isinstance(fault, CapacityTaken):
-        return str(_("Somebody was faster: there is no room left in that time."))
-    if isinstance(fault, NotFound):
-        return str(_("There is nothing here that you can see."))
-    if isinstance(fault, Forbidden):
-        return str(_("Your role does not allow this."))
-    return str(_("It has changed since you read it. Load it again."))
 
 
 def _uuid(text: str) -> UUID | None:

@@ -75,13 +75,13 @@ def surround(
     return found
 
 
-def add_kiosk(session: Session, resource: Resource, *, by: Member) -> Kiosk:
-    """Add a kiosk of a platform."""
+def add_kiosk(session: Session, resource: Resource, *, by: Member, secret: str) -> Kiosk:
+    """Add a kiosk of a platform, with its device's secret."""
     kiosk = Kiosk(
         platform_id=resource.platform_id,
         name="Beside the tools",
         prefix="pbk_x",
-        token_hash=hashed(uuid4().hex),
+        token_hash=hashed(secret),
         created_by=by.id,
         created_at=utcnow(),
     )

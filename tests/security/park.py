@@ -67,7 +67,10 @@ FIRMS = ("A", "B")
 
 OF_A = ("engineer_a", "admin_a", "read_token_a", "write_token_a")
 NOBODY_NOW = ("anonymous", "disabled_a", "expired_token_a")
-EVERYBODY = (*OF_A, "engineer_b", "operator_1", "operator_2", "park", *NOBODY_NOW)
+KIOSKS = ("kiosk_1", "kiosk_2")  # devices on platforms 1 and 2; no members
+EVERYBODY = (
+    *OF_A, "engineer_b", "operator_1", "operator_2", "park", *NOBODY_NOW, *KIOSKS
+)  # fmt: skip
 
 # What an operator may know of the firms whose orders and bookings meet his platform: what
 # the work needs, never what it is for, nor the firm's papers, addresses and history.
@@ -219,8 +222,11 @@ def _fill(session: Session, park: Park) -> None:
     for number, (operator, resource) in enumerate(
         zip(operators, (tool, other), strict=True)
     ):
-        kiosk = add_kiosk(session, resource, by=operator)
+        secret = f"pbk_{uuid4().hex}"
+        kiosk = add_kiosk(session, resource, by=operator, secret=secret)
         park.ids[f"kiosk_{number + 1}"] = str(kiosk.public_id)
+        _let_in(park, f"kiosk_{number + 1}", None)
+        park.visitors[f"kiosk_{number + 1}"].set_cookie("kiosk", secret, path="/kiosk")
         _let_in(park, f"operator_{number + 1}", operator)
     _let_in(park, "park", make_park_admin(session))
     _let_in(park, "anonymous", None)

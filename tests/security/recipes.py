@@ -195,6 +195,18 @@ RECIPES: dict[str, Recipe] = {
     "POST attendance_api.hand_over": asked(
         json={"member_id": "$staff"}, booking_id="@request_booking_a"
     ),
+    "GET attendance.kiosk_list": asked(),
+    "POST attendance.kiosk_list": asked(form={"name": ""}),
+    "POST attendance.revoke_kiosk": asked(kiosk_id="@kiosk_1"),
+    "GET attendance_api.kiosk_list": asked(),
+    "POST attendance_api.make_kiosk": asked(
+        json={"name": "", "platform_id": "$platform_1"}
+    ),
+    "POST attendance_api.revoke_kiosk": asked(kiosk_id="@kiosk_1"),
+    "GET kiosk.enter": asked(secret="x"),
+    "GET kiosk.index": asked(),
+    "GET kiosk.tool": asked(resource_id="@resource"),
+    "POST kiosk.tool": asked(form={"act": "check_in", "code": "0"}, resource_id="@resource"),
     "GET attendance.fault": asked(resource_id="$resource"),
     "POST attendance.fault": asked(form={"reason": ""}, resource_id="$resource"),
     "POST attendance_api.report_fault": asked(

@@ -21,7 +21,7 @@ from platform_booking import guards
 from platform_booking.embedded import Urls
 from platform_booking.policy import POLICY
 from platform_booking.web.permission import Permission, Relation
-from tests.security.park import EVERYBODY, OF_A, Park, built, canaries_in, may_know
+from tests.security.park import EVERYBODY, KIOSKS, OF_A, Park, built, canaries_in, may_know
 from tests.security.recipes import RECIPES, Recipe
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -43,6 +43,7 @@ RIGHTFUL = {
     Relation.OWN_OR_OPERATED: (*OF_A, "operator_1", "park"),
     Relation.MASKED: (*OF_A, "operator_1", "park"),
     Relation.PARK: ("park",),
+    Relation.DEVICE: ("kiosk_1",),
 }
 ASSETS = ("static", "bootstrap.static")
 COUNTED = {"sign_in_attempt"}  # grows with every address that is none
@@ -74,6 +75,8 @@ class Cell:
             return 0 if self.endpoint in ASSETS else 401
         if self.permission.roles is None:
             return 0
+        if self.principal in KIOSKS:
+            return 0 if "kiosk" in self.permission.roles else 401
         if self.principal not in ROLES:
             return 401
         if not self.permission.roles & ROLES[self.principal]:
