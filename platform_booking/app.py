@@ -12,7 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
 from platform_booking.accounts import views as accounts_views
 from platform_booking.attendance import api as attendance_api
-from platform_booking.attendance import kiosk_views
+from platform_booking.attendance import kiosk_views, usage_views
 from platform_booking.attendance import views as attendance_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
@@ -55,6 +55,7 @@ PAGES = (
     bookings_views.bp,
     attendance_views.bp,
     kiosk_views.bp,
+    usage_views.bp,
     finding_views.bp,
     feeds_views.bp,
 )

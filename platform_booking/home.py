@@ -202,6 +202,7 @@ def menu() -> list[dict[str, object]]:
         ("attendance.requests", _("Requests")),
         ("feeds.index", _("Calendars")),
         ("attendance.kiosk_list", _("Kiosks")),
+        ("usage.index", _("Usage")),
         ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),

@@ -207,6 +207,15 @@ POLICY: dict[str, Permission] = {
     "attendance_api.revoke_kiosk": allow(
         *STAFF, action="kiosk.manage", relation=Relation.OPERATED, writes=True
     ),
+    "usage.index": allow(
+        *EVERYBODY, action="usage.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "usage.sheet": allow(
+        *EVERYBODY, action="usage.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "attendance_api.usage": allow(
+        *EVERYBODY, action="usage.read", relation=Relation.OWN_OR_OPERATED
+    ),
     # Kiosks: devices, no members. They reach these routes and no other.
     "kiosk.enter": visitors("kiosk.enter"),
     "kiosk.index": kiosks("kiosk.read"),

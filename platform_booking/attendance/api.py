@@ -11,6 +11,7 @@ from platform_booking.attendance import (
     handing,
     kiosks,
     queries,
+    reporting,
     schemas,
 )
 from platform_booking.attendance.offering import offered
@@ -259,6 +260,22 @@ def make_kiosk(asked: dict[str, Any]) -> Any:
 def revoke_kiosk(kiosk_id: UUID) -> None:
     """Let a kiosk's address open nothing any more."""
     kiosks.revoke(kiosk_id, actor=current_actor(), now=utcnow())
+
+
+@bp.get("/usage")
+@bp.arguments(schemas.UsageArgs, location="query")
+@bp.response(200, envelope(schemas.UsageLineSchema))
+def usage(args: dict[str, Any]) -> dict[str, Any]:
+    """Report what was reserved and what was used, per member and resource."""
+    page: Page = args["page"]
+    now = utcnow()
+    within = reporting.span(
+        args["first"], args["last"], now=now, zone=current_app.config["SETTINGS"].zone
+    )
+    found, total = reporting.usage_lines(
+        db.session(), within, now=now, limit=page.limit, offset=page.offset
+    )
+    return paged(list(found), total=total, page=page)
 
 
 def with_etag(line: BookingLine) -> Any:

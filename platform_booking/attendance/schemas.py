@@ -4,8 +4,15 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from platform_booking.bookings.schemas import Amount, BookingSchema, NamedSchema
+from platform_booking.bookings.schemas import (
+    Amount,
+    BookingSchema,
+    FirmSchema,
+    NamedSchema,
+    PersonSchema,
+)
 from platform_booking.bookings.states import BookingState
+from platform_booking.web.paging import PageArgs
 from platform_booking.web.schemas import Instant, StrictSchema, Text
 
 MOST_AT_ONCE = 200
@@ -110,6 +117,30 @@ class MadeKioskSchema(Schema):
 
     id = fields.UUID(required=True)
     address = fields.String(required=True)
+
+
+class UsageArgs(PageArgs):
+    """Which span of local dates to report on, both inclusive; thirty days by default."""
+
+    first = fields.Date(load_default=None, data_key="from")
+    last = fields.Date(load_default=None, data_key="to")
+
+
+class UsageLineSchema(Schema):
+    """What one member has reserved and used of one resource."""
+
+    organisation = fields.Nested(FirmSchema, required=True)
+    member = fields.Nested(PersonSchema, allow_none=True, required=True)
+    platform = fields.Nested(NamedSchema, required=True)
+    resource = fields.Nested(NamedSchema, required=True)
+    bookings = fields.Integer(required=True)
+    observed = fields.Integer(
+        required=True, metadata={"description": "Bookings that were checked in."}
+    )
+    reserved_hours = fields.Float(required=True)
+    used_hours = fields.Float(required=True)
+    no_shows = fields.Integer(required=True)
+    late_cancels = fields.Integer(required=True)
 
 
 class FailedSchema(Schema):

@@ -203,6 +203,11 @@ RECIPES: dict[str, Recipe] = {
         json={"name": "", "platform_id": "$platform_1"}
     ),
     "POST attendance_api.revoke_kiosk": asked(kiosk_id="@kiosk_1"),
+    "GET usage.index": asked("firm person", query={"from": "$day", "to": "$day"}),
+    "GET usage.sheet": asked("firm person", query={"from": "$day", "to": "$day"}),
+    "GET attendance_api.usage": asked(
+        "firm person", query={"from": "$day", "to": "$day"}
+    ),
     "GET kiosk.enter": asked(secret="x"),
     "GET kiosk.index": asked(),
     "GET kiosk.tool": asked(resource_id="@resource"),
