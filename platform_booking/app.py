@@ -31,6 +31,8 @@ from platform_booking.orders import views as orders_views
 from platform_booking.planning import api as plans_api
 from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
+from platform_booking.quotas import api as quotas_api
+from platform_booking.quotas import views as quotas_views
 from platform_booking.web import (
     actor,
     api,
@@ -56,6 +58,7 @@ PAGES = (
     attendance_views.bp,
     kiosk_views.bp,
     usage_views.bp,
+    quotas_views.bp,
     finding_views.bp,
     feeds_views.bp,
 )
@@ -68,6 +71,7 @@ APIS = (
     bookings_api.bp,
     finding_api.bp,
     attendance_api.bp,
+    quotas_api.bp,
     feeds_api.bp,
 )
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
@@ -137,6 +141,7 @@ def _web(app: Flask) -> None:
         order_plan=plans_views.order_plan,
         order_proposals=plans_views.order_proposals,
         attendance_of=attendance_views.attendance_of,
+        quotas_of_ours=quotas_views.quotas_of_ours,
     )
     permission.verify(app, POLICY)
 

@@ -200,6 +200,7 @@ def menu() -> list[dict[str, object]]:
         ("finding.index", _("Find free time")),
         ("bookings.index", _("Bookings")),
         ("attendance.requests", _("Requests")),
+        ("quotas.index", _("Quotas")),
         ("feeds.index", _("Calendars")),
         ("attendance.kiosk_list", _("Kiosks")),
         ("usage.index", _("Usage")),

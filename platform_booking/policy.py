@@ -257,6 +257,25 @@ POLICY: dict[str, Permission] = {
     "bookings_api.busy": allow(
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),
+    # Quotas.
+    "quotas.index": allow(
+        *EVERYBODY, action="quota.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "quotas.set_quota": allow(
+        *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
+    ),
+    "quotas.end": allow(
+        *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
+    ),
+    "quotas_api.index": allow(
+        *EVERYBODY, action="quota.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    "quotas_api.set_quota": allow(
+        *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
+    ),
+    "quotas_api.end": allow(
+        *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
+    ),
     # Free time.
     "finding.index": allow(*EVERYBODY, action="resource.busy", relation=Relation.MASKED),
     "finding_api.availability": allow(

@@ -232,6 +232,13 @@ RECIPES: dict[str, Recipe] = {
     "PATCH bookings_api.move": asked(json={"quantity": 1}, booking_id="@booking_a"),
     "POST bookings_api.cancel": asked(booking_id="@booking_a"),
     "GET bookings_api.busy": asked(resource_id="$resource"),
+    # Quotas.
+    "GET quotas.index": asked("firm", also="firm"),
+    "POST quotas.set_quota": asked("firm", form={"hours": ""}, also="firm"),
+    "POST quotas.end": asked(guarded=True, quota_id="@quota_a"),
+    "GET quotas_api.index": asked("firm"),
+    "POST quotas_api.set_quota": asked(json={"period": "week", "minutes": -1}),
+    "DELETE quotas_api.end": asked(guarded=True, quota_id="@quota_a"),
     # Free time.
     "GET finding.index": asked(query={"resource": "$resource_code"}),
     "GET finding_api.availability": asked(query={"resource": "$resource_code"}),

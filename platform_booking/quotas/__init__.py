@@ -1,0 +1,1 @@
+"""Pooled quotas: what an organisation or a project may hold over a period."""
