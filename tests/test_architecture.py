@@ -89,7 +89,7 @@ def test_the_web_process_never_loads_the_solver_engine() -> None:
 
 def test_the_command_line_tells_wrong_settings_in_a_sentence() -> None:
     answer = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi", "accounts", "link"],
+        [sys.executable, "-m", "flask", "--app", "wsgi", "plan", "run"],
         cwd=ROOT,
         env={"DATABASE_URL": "sqlite://", "PATH": "/usr/bin:/bin"},
         capture_output=True,

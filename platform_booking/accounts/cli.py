@@ -14,8 +14,8 @@ group = Commands("accounts", help="Organisations and members.")
 
 
 @group.command("bootstrap")
-@click.option("--email", prompt="E-mail of the first park administrator")
-@click.option("--name", prompt="Name")
+@click.option("--email", required=True, help="Of the first park administrator.")
+@click.option("--name", required=True)
 def bootstrap(email: str, name: str) -> None:
     """Make the first park administrator; print the link that lets him choose a password."""
     with force_locale("en"), as_job(), transaction() as session:
@@ -27,7 +27,7 @@ def bootstrap(email: str, name: str) -> None:
 
 
 @group.command("link")
-@click.option("--email", prompt="E-mail of the member")
+@click.option("--email", required=True, help="Of the member.")
 def link(email: str) -> None:
     """Print the link with which a member chooses a new password."""
     with as_job(), transaction() as session:

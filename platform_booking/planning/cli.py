@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
+from pathlib import Path
 
 import click
 import sqlalchemy as sa
@@ -18,6 +19,8 @@ from platform_booking.planning import nightly, publication, rules
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Plan, PlanProblem
 from platform_booking.planning.states import PlanState
+from solver.errors import BadFile
+from solver.formats.json_format import write_problem
 from solver.options import Progress
 
 group = Commands("plan", help="Nightly plans.")
@@ -107,13 +110,27 @@ def replay(night: date) -> None:
     """Solve a kept night again; fail unless the same value comes out."""
     workers = current_app.config["SETTINGS"].night_workers
     with _as_job():
-        plan = _newest(night, sa.exists().where(PlanProblem.plan_id == Plan.id))
-        with transaction() as session:
-            content = session.get_one(PlanProblem, plan.id)
+        plan, content = _kept(night)
     same, again = nightly.replay(plan, content, workers=workers)
     click.echo(f"kept {plan.value}, again {again.value} in {counted(again.waves, 'wave')}")
     if not same:
         raise click.ClickException("the value differs")
+
+
+@group.command("problem")
+@click.option("--night", callback=_night, required=True)
+@click.option(
+    "-o", "--output", "to", required=True, type=click.Path(dir_okay=False, path_type=Path)
+)
+def problem(night: date, to: Path) -> None:
+    """Write the problem of a kept night into a file that `python -m solver` reads."""
+    with _as_job():
+        content = _kept(night)[1]
+    try:
+        write_problem(nightly.problem_of(content), to)
+    except BadFile as fault:
+        raise click.ClickException(str(fault)) from None
+    click.echo(f"{to}: the night {night}, for: python -m solver solve {to} -o plan.json")
 
 
 def summary(outcome: Outcome) -> list[str]:
@@ -189,6 +206,12 @@ def _lines() -> nightly.Reporter:
             click.echo(_AFTERWARDS[progress.phase], err=True)
 
     return report
+
+
+def _kept(night: date) -> tuple[Plan, PlanProblem]:
+    plan = _newest(night, sa.exists().where(PlanProblem.plan_id == Plan.id))
+    with transaction() as session:
+        return plan, session.get_one(PlanProblem, plan.id)
 
 
 def _newest(night: date, which: sa.ColumnElement[bool]) -> Plan:

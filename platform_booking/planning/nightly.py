@@ -130,13 +130,17 @@ def run(
         raise
 
 
+def problem_of(content: PlanProblem) -> Problem:
+    """Return the problem that a night has kept."""
+    return problem_from_data(json.loads(zlib.decompress(content.content)))
+
+
 def replay(plan: Plan, content: PlanProblem, *, workers: int) -> tuple[bool, Allocation]:
     """Solve a kept night again; tell whether the same value comes out."""
     from solver.solve import solve  # noqa: PLC0415 - loads OR-Tools
 
-    problem = problem_from_data(json.loads(zlib.decompress(content.content)))
     again = solve(
-        problem,
+        problem_of(content),
         Options(seed=plan.seed, waves=plan.waves, workers=workers, bound=False, explain=0),
     )
     return again.value == plan.value, again

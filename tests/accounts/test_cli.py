@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from flask import Flask
@@ -99,3 +100,8 @@ def test_a_link_for_nobody_is_refused(app: Flask) -> None:
     refused = run(app, "link", "--email", "nobody@park.example")
     assert refused.exit_code != 0
     assert "no member has this address" in refused.output
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "link"])
+def test_what_is_missing_is_named_and_not_asked_for(app: Flask, command: str) -> None:
+    assert "--email" in run(app, command).output

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -19,6 +20,7 @@ from platform_booking.planning import claims, cli
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Plan
 from platform_booking.planning.states import PlanState
+from solver.formats.json_format import read_problem
 from tests.factories import make_order, make_resource, writing
 from tests.planning.nights import HOUR, ZONE, approve_all, bookings_of
 from tests.service import ROOT
@@ -130,6 +132,23 @@ def test_a_night_by_hand_from_run_to_replay(app: Flask, tonight: str) -> None:
     assert "nothing to publish" in refused(run(app, "publish", "--night", tonight))
     assert "published already" in refused(run(app, "run", "--waves", "0"))
     assert "kept 300, again 300 in 0 waves" in run(app, "replay", "--night", tonight).output
+
+
+def test_a_kept_night_is_written_for_the_solver_alone(
+    app: Flask, tonight: str, tmp_path: Path
+) -> None:
+    orders_for_one_place()
+    run(app, "run", "--night", tonight, "--waves", "0")
+    to = tmp_path / "problem.json"
+    assert (
+        "python -m solver solve"
+        in run(app, "problem", "--night", tonight, "-o", str(to)).output
+    )
+    assert len(read_problem(to).jobs) == 2
+    nowhere = str(tmp_path / "none" / "problem.json")
+    assert "cannot be written" in refused(
+        run(app, "problem", "--night", tonight, "-o", nowhere)
+    )
 
 
 def test_what_cannot_be_done_is_told_in_a_sentence(app: Flask, tonight: str) -> None:
