@@ -3,7 +3,7 @@
 A search of its own must not know better than the rules: what it offers would be refused.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,8 +13,15 @@ from sqlalchemy.orm import Session
 from platform_booking.accounts.models import Project
 from platform_booking.bookings import facts, rules
 from platform_booking.bookings.facts import Named
-from platform_booking.bookings.picked import Bookable, Picked, Slot
-from platform_booking.catalog.models import Occurrence, Recipe, Resource, ResourceKind
+from platform_booking.bookings.picked import Bookable, Picked, Slot, Stretch
+from platform_booking.catalog.hours import Hours, attended_hours, opening_hours, spans
+from platform_booking.catalog.models import (
+    Occurrence,
+    Recipe,
+    Resource,
+    ResourceKind,
+    StayRule,
+)
 from platform_booking.errors import Forbidden, Violation
 from platform_booking.finding.asking import Wish
 from platform_booking.finding.queries import Able
@@ -29,6 +36,9 @@ _COUNTED = frozenset({ResourceKind.UNARY, ResourceKind.POOLED})
 _OF_OTHERS = frozenset({"buddy_needed", "area_needed"})
 """Rules about what must be there, too, at some times."""
 
+_OF_THE_HOUR = frozenset(
+    {"gap", "level_hours", "class_window", "buddy_needed", "promised_as_buddy"}
+)
 OF_TIME = frozenset({"starts_at", "ends_at"})
 """Fields of rules that another time may satisfy."""
 
@@ -44,6 +54,8 @@ class Judge:
     project_id: UUID | None = None  # what the slot names beside
     buddy_id: UUID | None = None
     _known: dict[tuple[object, ...], tuple[Violation, ...]] = field(default_factory=dict)
+    _hours: dict[tuple[int, bool], Hours] = field(default_factory=dict)
+    _before: dict[tuple[object, ...], Picked] = field(default_factory=dict)
 
     def broken(
         self,
@@ -60,6 +72,7 @@ class Judge:
         """Return what keeps the asker from booking a place, `beside` others."""
         key = (able.resource.id, starts_at, ends_at, quantity, recipe, occurrence, beside)
         if key not in self._known:
+            way = (able.resource.id, recipe, occurrence, beside)
             slot = Slot(
                 starts_at=starts_at,
                 ends_at=ends_at,
@@ -68,9 +81,12 @@ class Judge:
                 class_rank=wish.class_rank,
                 flags=wish.flags,
             )
-            self._known[key] = self._asked(
-                able, wish, slot, recipe, occurrence, beside=beside
-            )
+            told = self._from_before(able, way, slot)
+            if told is None:
+                told = self._asked(able, wish, slot, recipe, occurrence, beside=beside)
+            if self._looks_for_nobody(wish):
+                told = tuple(v for v in told if v.rule != "unknown_organisation")
+            self._known[key] = told
         return self._known[key]
 
     def _asked(
@@ -107,10 +123,50 @@ class Judge:
             )
         except Forbidden:
             return (Violation("forbidden", "", "organisation_id"),)
-        broken = tuple(rules.violations(found.picked, now=self.now))
-        if self._looks_for_nobody(wish):
-            return tuple(v for v in broken if v.rule != "unknown_organisation")
-        return broken
+        self._before[able.resource.id, recipe, occurrence, beside] = found.picked
+        return tuple(rules.violations(found.picked, now=self.now))
+
+    def _from_before(
+        self, able: Able, way: tuple[object, ...], slot: Slot
+    ) -> tuple[Violation, ...] | None:
+        """Judge by what was read for another slot; None where the database must be asked.
+
+        The search has seen to outages. What depends on the slot itself, such as
+        quotas, is read anew, but only for a slot that breaks nothing else.
+        """
+        before = self._before.get(way)
+        if before is None:
+            return None
+        picked = replace(
+            before,
+            slot=slot,
+            on=replace(
+                before.on,
+                opening=self._opening(able.resource, slot),
+                outages=(),
+                taken_back=(),
+                requires=(),
+            ),
+            by=replace(before.by, quotas=(), buddy_elsewhere=()),
+        )
+        broken = tuple(rules.violations(picked, now=self.now))
+        alone = not (before.on.requires or before.by.quotas or before.on.offhours)
+        return broken if broken or (alone and self.buddy_id is None) else None
+
+    def _opening(self, resource: Resource, slot: Slot) -> tuple[Stretch, ...]:
+        ends = resource.stay_rule is StayRule.ENDS
+        key = (resource.calendar_id, ends)
+        if key not in self._hours:
+            calendar = resource.calendar
+            self._hours[key] = attended_hours(calendar) if ends else opening_hours(calendar)
+        return tuple(
+            spans(
+                self._hours[key],
+                from_at=slot.starts_at,
+                to_at=slot.ends_at,
+                zone=self.zone,
+            )
+        )
 
     def _looks_for_nobody(self, wish: Wish) -> bool:
         """Tell whether staff look around without saying for which organisation."""
@@ -146,6 +202,11 @@ def unfit_for(resource: Resource, wish: Wish, *, now: datetime) -> tuple[Violati
 def of_asker(broken: tuple[Violation, ...]) -> bool:
     """Tell whether the asker may not book anything at all."""
     return any(v.rule in _OF_ASKER for v in broken)
+
+
+def of_the_hour(broken: tuple[Violation, ...]) -> bool:
+    """Tell whether a later hour of the same day might please the rules."""
+    return all(v.rule in _OF_THE_HOUR for v in broken)
 
 
 def of_time(broken: tuple[Violation, ...]) -> bool:

@@ -89,6 +89,11 @@ class Lane:
     changeovers: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
+    def known(self) -> dict[Interval, list[Piece]]:
+        """Return what `pieces` has found already."""
+        return {}
+
+    @cached_property
     def blocked(self) -> list[Interval]:
         """Return where a stay of this quantity may not be, sorted and apart."""
         return joined([*self.down, *self._full()])
@@ -184,27 +189,24 @@ def search(
     days
         The days into which starts are sorted; sorted and apart.
     """
-    needs = _Needs(beside, within)
-    found: list[Found] = []
-    for lane in lanes:
-        found += _fixed(lane, needs, within)
-        if lane.kind is not ResourceKind.EVENT:
-            found += _free(lane, needs, within, days)
-    return sorted(found, key=lambda one: one.rank)
+    return Search(lanes, beside, within=within, days=days).first()
 
 
 def pieces(lane: Lane, within: Interval) -> list[Piece]:
-    """Return from where stays of the lane's length may start, in order.
+    """Return from where stays of the lane's length may start, in order; found once.
 
     A WORKING stay grows by the closed hours that it spans.
     """
+    if within in lane.known:
+        return lane.known[within]
     if lane.stay is StayRule.WORKING:
         raw = list(_working(lane.opening, lane.length))
     else:
         raw = list(_of_length(lane, lane.length))
-    return sorted(
+    lane.known[within] = sorted(
         (p for one in raw for p in _clear(one, lane, within)), key=lambda p: p.first
     )
+    return lane.known[within]
 
 
 def of_length(lane: Lane, length: int, within: Interval) -> list[Piece]:
@@ -364,6 +366,43 @@ class _Needs:
         if key not in self._known:
             self._known[key] = of_length(self._beside[n][m], length, self._within)
         return self._known[key]
+
+
+class Search:
+    """A search that may be asked on; see `search`."""
+
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        beside: Sequence[Sequence[Lane]],
+        *,
+        within: Interval,
+        days: Sequence[Interval],
+    ) -> None:
+        self._lanes = lanes
+        self._needs = _Needs(beside, within)
+        self._within = within
+        self._days = days
+
+    def first(self) -> list[Found]:
+        """Return the first place of each lane on each day, the best first."""
+        found: list[Found] = []
+        for lane in self._lanes:
+            found += _fixed(lane, self._needs, self._within)
+            if lane.kind is not ResourceKind.EVENT:
+                found += _free(lane, self._needs, self._within, self._days)
+        return sorted(found, key=lambda one: one.rank)
+
+    def after(self, one: Found, stride: int) -> Found | None:
+        """Return the next place of a lane on the same day, from a multiple of `stride` on.
+
+        None for dated runs and runs to join, and where the day has no other place.
+        """
+        if one.joins or one.run is not None:
+            return None
+        begins = (one.start // stride + 1) * stride
+        rest = [(max(a, begins), b) for a, b in self._days if a <= one.start < b]
+        return next(_free(one.lane, self._needs, self._within, rest), None)
 
 
 def _fixed(lane: Lane, needs: _Needs, within: Interval) -> Iterator[Found]:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime
+from heapq import heappop, heappush
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
@@ -13,7 +15,13 @@ from platform_booking.catalog.models import Recipe, Resource, ResourceKind
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.finding import queries, rules
 from platform_booking.finding.asking import Answer, Chosen, LeftOut, Offer, Wish
-from platform_booking.finding.judging import Judge, of_asker, of_time, unfit_for
+from platform_booking.finding.judging import (
+    Judge,
+    of_asker,
+    of_the_hour,
+    of_time,
+    unfit_for,
+)
 from platform_booking.finding.lanes import (
     LaneMaker,
     Size,
@@ -23,12 +31,18 @@ from platform_booking.finding.lanes import (
     slot_of,
 )
 from platform_booking.finding.queries import Able, Read
-from platform_booking.finding.search import Found, Lane, search
+from platform_booking.finding.search import Found, Lane, Search
 from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import duration
 
 _PATIENCE = 4
 """Places of one resource that may break rules of time before it is left out."""
+
+_STRIDE = 6
+"""Slots from one try to the next where a rule wants another hour: half an hour."""
+
+_LONGEST_WALK = 600
+"""Such tries of one search; they ask the database for nothing."""
 
 _MOST_REFUSALS = 32
 """Places that may break rules before the search gives up."""
@@ -91,7 +105,7 @@ def find(
         for one in wish.beside
     ]
     within = (slot_after(wish.from_at), slot_of(wish.to_at))
-    found = search(lanes, beside, within=within, days=days(within, zone))
+    found = Search(lanes, beside, within=within, days=days(within, zone))
     judge = Judge(session, actor, now, zone)
     answer = _Choosing(wish, everything, known, judge, zone).answer(found)
     return replace(answer, left_out=(*answer.left_out, *unfit))
@@ -171,15 +185,16 @@ class _Choosing:
         self._failed: dict[tuple[int, int | None], int] = {}
         self._broken: dict[int, tuple[Violation, ...]] = {}
 
-    def answer(self, found: Sequence[Found]) -> Answer:
+    def answer(self, search: Search) -> Answer:
         offers: list[Offer] = []
         served: set[int] = set()
         on: dict[date, int] = {}
         most = self._wish.a_day or self._wish.limit
-        refused = 0
-        for one in found:
-            if len(offers) == self._wish.limit:
-                break
+        refused = walked = 0
+        order = count()
+        queue = [(one.rank, next(order), one) for one in search.first()]  # sorted: a heap
+        while queue and len(offers) < self._wish.limit:
+            one = heappop(queue)[2]
             day = instant(one.start).astimezone(self._zone).date()
             way = (one.lane.resource, one.lane.recipe)
             if on.get(day, 0) >= most or self._failed.get(way, 0) >= _PATIENCE:
@@ -187,6 +202,12 @@ class _Choosing:
             broken = self._judged(one)
             if broken:
                 self._broken.setdefault(one.lane.resource, broken)
+                if of_the_hour(broken) and walked < _LONGEST_WALK:
+                    walked += 1
+                    later = search.after(one, _STRIDE)
+                    if later is not None:
+                        heappush(queue, (later.rank, next(order), later))
+                        continue
                 spent = 1 if of_time(broken) else _PATIENCE
                 self._failed[way] = self._failed.get(way, 0) + spent
                 refused += 1

@@ -19,6 +19,7 @@ from platform_booking.finding import services
 from platform_booking.finding.asking import Answer, Beside, Wish
 from platform_booking.web.actor import Actor
 from tests.factories import (
+    ALWAYS_OPEN,
     MONDAY,
     identity_of,
     make_booking,
@@ -39,6 +40,9 @@ WEEKDAYS = {
     day: [["08:00", "12:00"], ["13:00", "18:00"]]
     for day in ("mon", "tue", "wed", "thu", "fri")
 }
+
+
+NIGHTS = {day: [["00:00", "08:30"], ["20:00", "24:00"]] for day in ALWAYS_OPEN}
 
 
 class World:
@@ -138,7 +142,7 @@ def test_each_offered_slot_is_accepted_when_it_is_booked(world, seed: int) -> No
     dice = random.Random(seed)
     with writing() as session:
         shift = make_calendar(session, weekly=WEEKDAYS, attended=WEEKDAYS)
-        always = make_calendar(session)
+        always = make_calendar(session, offhours=NIGHTS)
         for n in range(8):
             kind = ("unary", "pooled", "batch", "event")[n % 4]
             one = world.resource(
@@ -157,6 +161,8 @@ def test_each_offered_slot_is_accepted_when_it_is_booked(world, seed: int) -> No
                         {"notice_days": 2, "horizon_days": 5},
                         {"min_minutes": 120},
                         {"max_minutes": 60, "per_day": 1},
+                        {"grid_minutes": 30, "notice_hours": 30},
+                        {"rolling": [{"minutes": 400, "days": 7}]},
                         {"gap_minutes": 120, "future_minutes": 600},
                     ]
                 ),
@@ -324,3 +330,21 @@ def test_forty_tools_over_a_fortnight_take_under_a_tenth_of_a_second(world) -> N
         took.append(time.process_time() - before)
     assert len(found.offers) == 10
     assert min(took) < 0.1, took
+
+
+def test_a_day_is_walked_until_the_rules_are_pleased(world) -> None:
+    """At off-hours a second person is needed; the search names none, so it goes on."""
+    nights = {day: [["00:00", "09:00"]] for day in ALWAYS_OPEN}
+    with writing() as session:
+        calendar = make_calendar(session, offhours=nights)
+        world.resource(
+            session,
+            code="NIGHT",
+            capabilities=("ETCH",),
+            calendar_id=calendar.id,
+            self_run=True,
+            policy={"grid_minutes": 30},
+        )
+    found = world.find(capability="ETCH", minutes=50)
+    assert [hours % 24 for _code, hours in starts(found)[:2]] == [1, 1]  # 09:00 there
+    assert {o.ends_at - o.starts_at for o in found.offers} == {HOUR}  # its own grid
