@@ -242,6 +242,12 @@ POLICY: dict[str, Permission] = {
     "bookings_api.book": allow(
         *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
     ),
+    "bookings_api.book_series": allow(
+        *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "bookings_api.cancel_series": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
     "bookings_api.index": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
     ),

@@ -7,8 +7,8 @@ from uuid import UUID
 from flask import current_app, url_for
 from flask_babel import gettext as _
 
-from platform_booking.bookings import queries, schemas, services
-from platform_booking.bookings.asking import AskedMove, AskedSlot
+from platform_booking.bookings import queries, schemas, series, series_schemas, services
+from platform_booking.bookings.asking import AskedMove, AskedSeries, AskedSlot
 from platform_booking.bookings.queries import BookingLine, Wanted
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -49,6 +49,35 @@ def book(asked: AskedSlot) -> Any:
     )
     where = url_for("bookings_api.show", booking_id=line.booking.public_id)
     return line, 201, {"Location": where, **_etag(line)}
+
+
+@bp.post("/bookings/series")
+@idempotent
+@bp.arguments(series_schemas.AskedSeriesSchema)
+@bp.response(201, series_schemas.SeriesSchema)
+@bp.alt_response(200, schema=series_schemas.SeriesSchema, description="A dry run.")
+def book_series(asked: AskedSeries) -> Any:
+    """Book a slot again and again, by a rule of RFC 5545: all or nothing, or some."""
+    tried = series.book_series(
+        asked,
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
+    if tried.public_id is None:
+        return tried, 200
+    return tried, 201, {"Location": url_for("bookings_api.index", series=tried.public_id)}
+
+
+@bp.post("/bookings/series/<uuid:series_id>/cancel")
+@idempotent
+@bp.arguments(series_schemas.CancelSeriesSchema)
+@bp.response(200, series_schemas.SeriesCancelledSchema)
+def cancel_series(args: dict[str, Any], series_id: UUID) -> Any:
+    """Cancel what is to come of a series, or one of its bookings and those after it."""
+    return series.cancel_series(
+        series_id, from_booking=args["from_booking"], actor=current_actor(), now=utcnow()
+    )
 
 
 @bp.get("/bookings")

@@ -24,7 +24,6 @@ class NewBooking:
     occurrence_id: int | None = None  # required on an event resource
     family: str | None = None
     group_id: UUID | None = None  # booked together, all or none
-    series_id: int | None = None  # of which it is an occurrence
     buddy_id: int | None = None  # who is there beside the one who runs it
     override_reason: str | None = None  # why staff set soft rules aside
     wafer_mm: int | None = None  # what goes in, as declared
@@ -88,6 +87,28 @@ class AskedSlot:
     parts: tuple[AskedPart, ...] = ()
     buddy_id: UUID | None = None  # a member who is there at hours when nobody works alone
     override_reason: str = ""  # why the platform's staff set soft rules aside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """Another time for one occurrence of a series. `number` counts from 1."""
+
+    number: int
+    starts_at: datetime
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedSeries:
+    """A slot that recurs; the slot's own times are those of the first occurrence."""
+
+    slot: AskedSlot
+    rule: str  # an RRULE of RFC 5545
+    zone: str = ""  # by whose clock it recurs; "" for the park's
+    dry_run: bool = False
+    skips: bool = False  # what cannot be had is left out, instead of refusing all
+    left_out: tuple[int, ...] = ()
+    replacements: tuple[Replacement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

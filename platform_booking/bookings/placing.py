@@ -135,7 +135,6 @@ def _row(new: NewBooking, *, now: datetime) -> Booking:
         occurrence_id=new.occurrence_id,
         family=new.family,
         group_id=new.group_id,
-        series_id=new.series_id,
         buddy_id=new.buddy_id,
         override_reason=new.override_reason,
         wafer_mm=new.wafer_mm,

@@ -108,6 +108,20 @@ def booking_line(session: Session, public_id: UUID, *, hold: bool = False) -> Bo
     return replace(named[0], parts=others)
 
 
+def lines_of_series(session: Session, public_id: UUID) -> list[BookingLine]:
+    """Return all bookings of a series that the asker may see, held for a change."""
+    return [
+        _line(row)
+        for row in session.execute(
+            _lines()
+            .where(Series.public_id == public_id)
+            .order_by(Booking.resource_id, Booking.id)
+            .with_for_update(of=Booking)
+            .execution_options(populate_existing=True)
+        )
+    ]
+
+
 def booking_lines(
     session: Session, wanted: Wanted, *, limit: int, offset: int
 ) -> tuple[list[BookingLine], int]:

@@ -31,7 +31,7 @@ from platform_booking.bookings.placing import (
 )
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.states import BookingState
-from platform_booking.bookings.telling import note, record, tell_firm
+from platform_booking.bookings.telling import record, tell_firm
 from platform_booking.bookings.together import Asking, place
 from platform_booking.catalog.models import Occurrence, Recipe, Resource
 from platform_booking.db import transaction
@@ -289,26 +289,25 @@ def _cancel(
 ) -> BookingLine:
     with transaction() as session:
         line = _changeable(session, booking_id, expected_version, actor=actor, now=now)
-        cancel_all(session, [line], actor=actor, now=now)
+        others = [part for part in line.parts if is_open(part)]
+        cancel_all(session, [line, *others], actor=actor, now=now)
+        tell_firm(session, "booking.cancel", line, now=now, others=others)
         return line
 
 
 def cancel_all(
     session: Session, lines: Sequence[BookingLine], *, actor: Actor, now: datetime
 ) -> None:
-    """Cancel bookings, each with its parts, within the caller's transaction."""
-    ending = [one for line in lines for one in (line, *line.parts) if is_open(one)]
-    ends = {one.booking.id: _cancelled(one, actor, now=now) for one in ending}
+    """Cancel bookings within the caller's transaction, and record it."""
+    ends = {one.booking.id: _cancelled(one, actor, now=now) for one in lines}
     release_each(session, ends, now=now)
-    for line in lines:
-        note(
+    for one in lines:
+        record(
             session,
             "booking.cancel",
-            line,
-            now=now,
-            others=[part for part in line.parts if part.booking.id in ends],
-            on_behalf=is_staff_of(line, actor),
-            late=line.booking.state is BookingState.LATE_CANCELLED,
+            one,
+            on_behalf=is_staff_of(one, actor),
+            late=one.booking.state is BookingState.LATE_CANCELLED,
         )
 
 

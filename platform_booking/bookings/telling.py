@@ -17,7 +17,7 @@ _TOLD = {
 }
 
 
-def note(
+def tell_firm(
     session: Session,
     act: str,
     line: BookingLine,
@@ -26,25 +26,8 @@ def note(
     others: Sequence[BookingLine] = (),
     **more: Any,
 ) -> None:
-    """Record a deed on a booking and tell the organisation once.
-
-    `others` are what goes with it: each has its own entry in the audit.
-    """
-    for one in (line, *others):
-        record(session, act, one, **more)
-    tell_firm(session, act, line, now=now, others=others)
-
-
-def tell_firm(
-    session: Session,
-    act: str,
-    line: BookingLine,
-    *,
-    now: datetime,
-    others: Sequence[BookingLine] = (),
-) -> None:
     """Tell the organisation of a deed on a booking and what goes with it."""
-    told = _what(line)
+    told = _what(line) | more
     if others:
         told["with"] = [one.resource.code for one in others]
     tell(

@@ -81,9 +81,11 @@ def place(
     ask: Asking,
     asked: AskedSlot,
     *,
-    series_id: int | None = None,
+    tells: bool = True,
 ) -> BookingLine:
     """Book a slot and all of its parts within the caller's transaction.
+
+    The organisation is told unless the caller tells it of more at once.
 
     Raises
     ------
@@ -98,11 +100,13 @@ def place(
     parts = _parts(ask.session, asked, slot)
     _settle_all(ask, asked, parts)
     group = uuid4() if len(parts) > 1 else None
-    made = _hold(ask, asked, parts, group=group, series_id=series_id)
+    made = _hold(ask, asked, parts, group=group)
     lines = [_line(made[part.where], part) for part in parts]
     line = replace(lines[0], parts=tuple(lines[1:]))
     _insist_on_no_outage(ask.session, parts, made)
-    _note(ask, line, parts, asked)
+    _record(ask, line, parts, asked)
+    if tells:
+        tell_firm(ask.session, "booking.book", line, now=ask.now, others=line.parts)
     return line
 
 
@@ -293,7 +297,6 @@ def _hold(
     parts: Sequence[_Part],
     *,
     group: UUID | None,
-    series_id: int | None,
 ) -> dict[str, Booking]:
     """Take all places, or none; where one was taken meanwhile, its part's next best.
 
@@ -307,7 +310,7 @@ def _hold(
             with ask.session.begin_nested() if may_choose else nullcontext():
                 for part in sorted(parts, key=lambda p: p.found.resource.id):
                     late = part
-                    new = _new(ask, asked, part, group=group, series_id=series_id)
+                    new = _new(ask, asked, part, group=group)
                     made[part.where] = confirm(ask.session, new, now=ask.now)
         except CapacityTaken:
             assert late is not None
@@ -344,7 +347,6 @@ def _new(
     part: _Part,
     *,
     group: UUID | None,
-    series_id: int | None,
 ) -> NewBooking:
     found = part.found
     assert found.organisation is not None  # the rules have seen to it
@@ -367,7 +369,6 @@ def _new(
         occurrence_id=found.occurrence.id if found.occurrence else None,
         family=found.recipe.family if found.recipe else None,
         group_id=group,
-        series_id=series_id,
         source=Source.PERSON,
         state=begins.state,
         respond_by=begins.respond_by,
@@ -406,14 +407,15 @@ def _line(booking: Booking, part: _Part) -> BookingLine:
     )
 
 
-def _note(ask: Asking, line: BookingLine, parts: Sequence[_Part], asked: AskedSlot) -> None:
+def _record(
+    ask: Asking, line: BookingLine, parts: Sequence[_Part], asked: AskedSlot
+) -> None:
     for one, part in zip((line, *line.parts), parts, strict=True):
         more = judging.audited(part.set_aside, asked.override_reason)
         if one.chosen_because:
             more["chosen_because"] = one.chosen_because
         on_behalf = part.found.on_behalf
         record(ask.session, "booking.book", one, on_behalf=on_behalf, **more)
-    tell_firm(ask.session, "booking.book", line, now=ask.now, others=line.parts)
 
 
 def _called(table: Any, public_id: UUID | None) -> sa.ColumnElement[bool] | None:

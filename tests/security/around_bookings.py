@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import uuid4
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import Member, Project
@@ -72,6 +73,12 @@ def surround(
     }
     session.add_all(found.values())
     session.flush()  # their public ids
+    session.execute(
+        sa.update(Booking)
+        .where(Booking.id == booking.id)
+        .values(series_id=found["series"].id)
+        .execution_options(synchronize_session=False)
+    )
     return found
 
 

@@ -227,6 +227,12 @@ RECIPES: dict[str, Recipe] = {
         json={"resource_id": "$resource", "starts_at": "2000-01-03T01:00:00Z",
               "ends_at": "2000-01-03T02:00:00Z", "project_id": "@project_a"},
     ),
+    "POST bookings_api.book_series": asked(
+        json={"resource_id": "$resource", "starts_at": "2000-01-03T01:00:00Z",
+              "ends_at": "2000-01-03T02:00:00Z", "project_id": "@project_a",
+              "rrule": "FREQ=DAILY;COUNT=2"},
+    ),
+    "POST bookings_api.cancel_series": asked(json={}, series_id="@series_a"),
     "GET bookings_api.index": asked("firm"),
     "GET bookings_api.show": asked("firm", booking_id="@booking_a"),
     "PATCH bookings_api.move": asked(json={"quantity": 1}, booking_id="@booking_a"),
