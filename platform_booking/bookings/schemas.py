@@ -19,7 +19,7 @@ from platform_booking.bookings.states import BookingState
 from platform_booking.bookings.together import MOST_PARTS
 from platform_booking.catalog.models import OutageKind
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, StrictSchema, Text
+from platform_booking.web.schemas import Choice, Instant, StrictSchema, Text
 
 _INT4 = 2**31 - 1
 
@@ -183,7 +183,7 @@ class BookingArgs(WindowArgs):
 
     resource = fields.UUID(load_default=None)
     platform = fields.UUID(load_default=None)
-    state = fields.List(fields.Enum(BookingState, by_value=True), load_default=list)
+    state = fields.List(Choice(BookingState), load_default=list)
     member = fields.UUID(load_default=None)
     project = fields.UUID(load_default=None)
     series = fields.UUID(load_default=None)

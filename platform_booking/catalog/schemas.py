@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from flask_babel import lazy_gettext as _l
 from marshmallow import Schema, fields, post_load, validate
 
 from platform_booking.catalog.models import OutageKind, ResourceKind, StayRule
 from platform_booking.catalog.rules import NewOutage
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, StrictSchema, Text
+from platform_booking.web.schemas import Choice, Instant, StrictSchema, Text
 
 
 class Code(fields.String):
@@ -98,7 +97,7 @@ class ResourceArgs(PageArgs):
 
     platform = fields.String(load_default=None)
     capability = fields.String(load_default=None)
-    kind = fields.Enum(ResourceKind, by_value=True, load_default=None)
+    kind = Choice(ResourceKind, load_default=None)
     q = Text(load_default="", validate=validate.Length(max=100))
 
 
@@ -214,12 +213,7 @@ class NewOutageSchema(StrictSchema):
 
     starts_at = Instant(required=True)
     ends_at = Instant(required=True)
-    kind = fields.Enum(
-        OutageKind,
-        by_value=True,
-        required=True,
-        error_messages={"unknown": _l("Must be one of: {choices}.")},
-    )
+    kind = Choice(OutageKind, required=True)
     reason = Text(required=True, validate=validate.Length(max=500))
 
     @post_load

@@ -12,7 +12,7 @@ from platform_booking.bookings.states import BookingState
 from platform_booking.orders.asking import NewOrder, NewStep
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, Named, StrictSchema, Text
+from platform_booking.web.schemas import Choice, Instant, Named, StrictSchema, Text
 
 _MANY = 1000
 """Longer lists are refused unread; the rules allow far less."""
@@ -179,7 +179,7 @@ class OrderLineSchema(Schema):
 class OrderArgs(PageArgs):
     """Filters of the list of orders."""
 
-    state = fields.Enum(OrderState, by_value=True, load_default=None)
+    state = Choice(OrderState, load_default=None)
     platform = Text(load_default=None)
 
 

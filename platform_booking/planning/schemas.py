@@ -7,13 +7,13 @@ from platform_booking.planning.queries import LeftOutLine
 from platform_booking.planning.states import ApprovalState, Change, PlanState
 from platform_booking.web.i18n import named
 from platform_booking.web.paging import PageArgs
-from platform_booking.web.schemas import Instant, Named, StrictSchema, Text
+from platform_booking.web.schemas import Choice, Day, Instant, Named, StrictSchema, Text
 
 
 class NightSchema(StrictSchema):
     """Body of `POST /api/v1/plans`: which night to run."""
 
-    night = fields.Date(required=True)
+    night = Day(required=True)
 
 
 class RequestSchema(Schema):
@@ -109,7 +109,7 @@ class DecidedSchema(Schema):
 class PlacementArgs(PageArgs):
     """Filters of a plan's placements."""
 
-    change = fields.Enum(Change, by_value=True, load_default=None)
+    change = Choice(Change, load_default=None)
 
 
 class PlacementSchema(Schema):

@@ -8,14 +8,28 @@ from typing import Any, NoReturn
 import flask_smorest
 from flask import Request
 from flask_babel import gettext as _
+from marshmallow import RAISE
 from webargs.flaskparser import FlaskParser, abort, is_json_request
+from webargs.multidictproxy import MultiDictProxy
+from werkzeug.datastructures import MultiDict
 
 View = Callable[..., Any]
 _HEADERS = "headers"
+LANGUAGE = "lang"
 
 
 class _Parser(FlaskParser):
-    """Refuses every body that Python cannot read, not only those that are no JSON."""
+    """Refuses what Python cannot read, and every name that a route does not know."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {  # noqa: RUF012 - webargs' own form
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": RAISE,
+    }
+
+    def load_querystring(self, req: Request, schema: Any) -> Any:
+        """Read the query but for the language, which every address takes."""
+        named = [(k, v) for k, v in req.args.items(multi=True) if k != LANGUAGE]
+        return MultiDictProxy(MultiDict(named), schema)
 
     def load_json(self, req: Request, schema: Any) -> Any:
         """Read the body; 415 for one that is not sent as JSON, 400 for one that is none."""

@@ -164,15 +164,20 @@ def _http(fault: HTTPException) -> AnyResponse:
     return response
 
 
-def flattened(messages: Any, path: str = "") -> list[tuple[str, str]]:
-    """Flatten marshmallow's nested messages to (`steps[2].duration_min`, sentence)."""
+def flattened(messages: Any, path: str = "", *, whole: str = "") -> list[tuple[str, str]]:
+    """Flatten marshmallow's nested messages to (`steps[2].duration_min`, sentence).
+
+    What concerns the whole of a body is told of "body".
+    """
     if not isinstance(messages, dict):
         found = messages if isinstance(messages, list) else [messages]
         return [(path, str(m)) for m in found]
     flat: list[tuple[str, str]] = []
     for key, inner in messages.items():
-        if key in {"json", "query", "_schema", "form"} and not path:
-            flat += flattened(inner, path)
+        if key in {"json", "query", "form"} and not path:
+            flat += flattened(inner, whole="body" if key == "json" else "")
+        elif key == "_schema":
+            flat += flattened(inner, path or whole)
         elif isinstance(key, int):
             flat += flattened(inner, f"{path}[{key}]")
         else:

@@ -1,8 +1,10 @@
 """What every schema shares: unknown fields refused, instants with a zone, honest text."""
 
 from datetime import UTC, datetime
+from enum import Enum
 from typing import Any
 
+from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from marshmallow import RAISE, Schema, ValidationError, fields
 
@@ -17,7 +19,14 @@ class StrictSchema(Schema):
 
         unknown = RAISE
 
-    error_messages = {"unknown": _l("Unknown field. See the API's description.")}  # noqa: RUF012
+    error_messages = {"type": _l("Send an object: {…}.")}  # noqa: RUF012 - marshmallow's form
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        known = [field.data_key or name for name, field in self.load_fields.items()]
+        self.error_messages["unknown"] = _l(
+            "Unknown here; known are %(names)s.", names=", ".join(sorted(known))
+        )
 
 
 class Instant(fields.AwareDateTime):
@@ -41,6 +50,27 @@ class Instant(fields.AwareDateTime):
             return moment.astimezone(UTC)
         except OverflowError:
             raise self.make_error("invalid", input=value, obj_type="datetime") from None
+
+
+class Day(fields.Date):
+    """A date on the wire."""
+
+    default_error_messages = {  # noqa: RUF012 - marshmallow's own form
+        "invalid": _l("Not a date. Write it as 2026-12-01.")
+    }
+
+
+class Choice(fields.Enum):  # type: ignore[type-arg]
+    """One of a few words, which a refusal names."""
+
+    def __init__(self, enum: type[Enum], **options: Any) -> None:
+        super().__init__(enum, by_value=True, **options)
+
+    def make_error(self, key: str, **told: Any) -> ValidationError:
+        """Return the refusal; marshmallow fills in no lazy text."""
+        if key != "unknown":
+            return super().make_error(key, **told)
+        return ValidationError(_("Must be one of: %(choices)s.", choices=self.choices_text))
 
 
 class Named(fields.String):
