@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 from platform_booking.bookings.asking import AskedSlot
 from platform_booking.bookings.rules import FARTHEST, GRID_MIN
 from platform_booking.catalog.models import Occurrence, Recipe, Resource, ResourceKind
-from platform_booking.finding import queries
-from platform_booking.finding.asking import Wish
+from platform_booking.errors import RulesBroken
+from platform_booking.finding import queries, services
+from platform_booking.finding.asking import Beside, Wish
 from platform_booking.finding.judging import Judge, of_time
 from platform_booking.finding.lanes import LaneMaker, Size, instant, slot_after, slot_of
 from platform_booking.finding.queries import Able, Read
@@ -69,7 +70,7 @@ def alternatives(
     if not timedelta(0) < asked.ends_at - asked.starts_at <= _LONGEST:
         return []
     if asked.resource_id is None or asked.parts:
-        return []
+        return _together(session, asked, actor=actor, now=now, zone=zone)
     everything = queries.able(
         session, [str(asked.resource_id)], siblings_of=asked.resource_id
     )
@@ -105,6 +106,51 @@ def alternatives(
         within=within,
     )
     return list(near.all())
+
+
+def _together(
+    session: Session, asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo
+) -> list[Alternative]:
+    """Return when all that was asked for is free next, from the start asked for on."""
+    if any(part.recipe_id for part in asked.parts):
+        return []
+    from_at = max(now, min(asked.starts_at, now + FARTHEST))
+    length = asked.ends_at - asked.starts_at
+    wish = Wish(
+        capability=asked.capability,
+        resources=(str(asked.resource_id),) if asked.resource_id else (),
+        from_at=from_at,
+        to_at=from_at + length + _AROUND,
+        minutes=length // timedelta(minutes=1),
+        quantity=asked.quantity,
+        beside=tuple(
+            Beside(called=part.capability or str(part.resource_id), quantity=part.quantity)
+            for part in asked.parts
+        ),
+        wafer_mm=asked.wafer_mm,
+        class_rank=asked.class_rank,
+        flags=asked.flags,
+        recipe=str(asked.recipe_id or ""),
+        organisation_id=asked.organisation_id,
+        project_id=asked.project_id,
+        buddy_id=asked.buddy_id,
+        limit=2,
+    )
+    try:
+        found = services.find(session, wish, actor=actor, now=now, zone=zone)
+    except RulesBroken:  # what is asked for names something that is not there
+        return []
+    return [
+        Alternative(
+            kind=Kind.LATER if one.starts_at > asked.starts_at else Kind.OTHER_TOOL,
+            resource=one.resource,
+            starts_at=one.starts_at,
+            ends_at=one.ends_at,
+            recipe=one.recipe,
+            occurrence=one.occurrence,
+        )
+        for one in found.offers
+    ]
 
 
 class _Near:

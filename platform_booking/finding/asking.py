@@ -36,6 +36,8 @@ class Wish:
     flags: tuple[str, ...] = ()
     recipe: str = ""  # code or id; chosen by capability and wafers where it is not named
     organisation_id: UUID | None = None  # for whom an operator looks
+    project_id: UUID | None = None
+    buddy_id: UUID | None = None
     limit: int = 10
     a_day: int | None = None  # offers of one day; None for no such limit
 

@@ -88,8 +88,8 @@ def refused(world, status: int, asked: dict) -> dict[str, list[tuple[str, str, s
         assert made.status_code == 201, (one, made.text)  # each is accepted
         with writing() as session:
             session.execute(
-                sa.text("DELETE FROM booking WHERE public_id = :id"),
-                {"id": made.json["id"]},
+                sa.text("DELETE FROM booking WHERE organisation_id = :firm"),
+                {"firm": world.firm.id},
             )
         found.setdefault(one["kind"], []).append(
             (one["resource"]["code"], one["starts_at"][8:16], one["ends_at"][8:16])
@@ -235,3 +235,14 @@ def test_the_form_shows_alternatives_as_buttons(world) -> None:
     assert "CANARY" not in answer.text
     again = world.browser.get(path).text
     assert "This would do" not in again
+
+
+def test_several_resources_come_with_the_next_time_when_all_are_free(world) -> None:
+    with writing() as session:
+        seats = make_resource(
+            session, code="SEATS", kind="pooled", capacity=5, capabilities=("SIM",)
+        )
+        make_booking(session, resource=seats, starts_at=MONDAY + 4 * HOUR, quantity=4)
+    part = {"capability": "SIM", "quantity": 2}
+    found = refused(world, 409, slot(world.etcher, 3, 1, **{"with": [part]}))
+    assert found["later"][0] == ("E1", "08T05:00", "08T06:00")
