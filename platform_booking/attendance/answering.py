@@ -3,7 +3,7 @@
 `approve`, `decline` and `confirm` are a transaction each.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -61,24 +61,39 @@ def approve(
     return retrying(partial(_approve, booking_id, expected_version, actor=actor, now=now))
 
 
-def approve_all(booking_ids: Sequence[UUID], *, actor: Actor, now: datetime) -> Answered:
-    """Approve several requests, each by itself: one that is gone stops no other."""
-    return _each(booking_ids, lambda one: approve(one, actor=actor, now=now))
+def approve_all(
+    asked: Mapping[UUID, int | None], *, actor: Actor, now: datetime
+) -> Answered:
+    """Approve several requests, each by itself: one that is gone stops no other.
+
+    `asked` gives the version of each that the actor has read; None takes any.
+    """
+    return _each(
+        asked,
+        lambda one, version: approve(one, expected_version=version, actor=actor, now=now),
+    )
 
 
 def decline_all(
-    booking_ids: Sequence[UUID], reason: str, *, actor: Actor, now: datetime
+    asked: Mapping[UUID, int | None], reason: str, *, actor: Actor, now: datetime
 ) -> Answered:
     """Decline several requests for one reason, each by itself."""
-    return _each(booking_ids, lambda one: decline(one, reason, actor=actor, now=now))
+    return _each(
+        asked,
+        lambda one, version: decline(
+            one, reason, expected_version=version, actor=actor, now=now
+        ),
+    )
 
 
-def _each(booking_ids: Sequence[UUID], deed: Callable[[UUID], object]) -> Answered:
+def _each(
+    asked: Mapping[UUID, int | None], deed: Callable[[UUID, int | None], object]
+) -> Answered:
     done: list[UUID] = []
     failed: list[tuple[UUID, BookingError]] = []
-    for booking_id in dict.fromkeys(booking_ids):
+    for booking_id, version in asked.items():
         try:
-            deed(booking_id)
+            deed(booking_id, version)
         except BookingError as fault:
             failed.append((booking_id, fault))
         else:

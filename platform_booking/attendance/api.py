@@ -13,6 +13,7 @@ from platform_booking.attendance import (
     queries,
     reporting,
     schemas,
+    sizing,
 )
 from platform_booking.attendance.offering import offered
 from platform_booking.bookings import queries as bookings
@@ -56,7 +57,8 @@ def requests(args: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, schemas.AnsweredSchema)
 def approve_all(asked: dict[str, Any]) -> Any:
     """Approve several requests, each by itself; those that are gone are named."""
-    done = answering.approve_all(asked["ids"], actor=current_actor(), now=utcnow())
+    chosen = dict.fromkeys(asked["ids"])
+    done = answering.approve_all(chosen, actor=current_actor(), now=utcnow())
     return schemas.answered(done)
 
 
@@ -164,7 +166,7 @@ def check_out(booking_id: UUID) -> Any:
 @bp.response(200, BookingSchema)
 def release(asked: dict[str, Any], booking_id: UUID) -> Any:
     """Keep using a stay until a moment, and free what comes after."""
-    line = attending.release(
+    line = sizing.release(
         booking_id,
         asked["until"],
         expected_version=expected_version(),
@@ -181,7 +183,7 @@ def release(asked: dict[str, Any], booking_id: UUID) -> Any:
 @bp.response(200, BookingSchema)
 def extend(asked: dict[str, Any], booking_id: UUID) -> Any:
     """Give a stay that has begun more time, if it is free and the rules allow it."""
-    line = attending.extend(
+    line = sizing.extend(
         booking_id,
         asked["minutes"],
         expected_version=expected_version(),

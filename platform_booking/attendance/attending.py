@@ -1,36 +1,27 @@
-"""Stays begin, end, shrink and grow: by a member, by the platform's staff, or at a kiosk.
+"""Stays begin and end: by a member, by the platform's staff, or at a kiosk.
 
 Each deed is a transaction. What was booked together begins and ends together, as far as the
 one who acts may reach it.
 """
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Organisation
 from platform_booking.attendance import rules
 from platform_booking.attendance.answering import held
 from platform_booking.attendance.noting import note
-from platform_booking.bookings import facts, services
-from platform_booking.bookings import rules as booking_rules
-from platform_booking.bookings.asking import Relocation
+from platform_booking.bookings import services
 from platform_booking.bookings.contention import capacity_conflicts, retrying
-from platform_booking.bookings.facts import Named
 from platform_booking.bookings.models import Booking, Source, Usage
-from platform_booking.bookings.picked import Slot
-from platform_booking.bookings.placing import relocate_all
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.states import BookingState, may_move
 from platform_booking.catalog.models import (
-    Occurrence,
-    Recipe,
     Resource,
     ResourceKind,
 )
@@ -77,51 +68,6 @@ def check_out(
         If nobody has checked in, or it is over.
     """
     return retrying(partial(_check_out, booking_id, expected_version, by=by, now=now))
-
-
-def release(
-    booking_id: UUID,
-    until: datetime,
-    *,
-    expected_version: int | None = None,
-    by: By,
-    now: datetime,
-) -> BookingLine:
-    """Keep using a stay that has begun until a moment, and free what comes after.
-
-    Raises
-    ------
-    NotFound, Forbidden, PreconditionFailed, IllegalMove
-    RulesBroken
-        If the moment is no whole slot, or does not lie within what is left.
-    """
-    work = partial(_release, booking_id, until, expected_version, by=by, now=now)
-    return retrying(work)
-
-
-def extend(
-    booking_id: UUID,
-    minutes: int,
-    *,
-    expected_version: int | None = None,
-    by: By,
-    now: datetime,
-    zone: ZoneInfo,
-) -> BookingLine:
-    """Give a stay that has begun more time, if it is free and the rules allow it.
-
-    Raises
-    ------
-    NotFound, Forbidden, PreconditionFailed, IllegalMove
-    RulesBroken
-        If rules are broken; all of them are listed.
-    CapacityTaken
-        If the time after it is somebody else's; the stay keeps what it has.
-    """
-    work = partial(
-        _extend, booking_id, minutes, expected_version, by=by, now=now, zone=zone
-    )
-    return retrying(work)
 
 
 def may_attend(line: BookingLine, by: By) -> bool:
@@ -240,7 +186,7 @@ def _check_out(
 ) -> BookingLine:
     with transaction() as session:
         line = attended(session, booking_id, version, by=by)
-        _insist_on_in_use(session, line.booking)
+        insist_on_in_use(session, line.booking)
         together = (
             line.booking,
             *_companions(session, line.booking, BookingState.IN_USE),
@@ -278,145 +224,17 @@ def _end(session: Session, booking: Booking, *, by: By, now: datetime) -> None:
     )
 
 
-def _release(
-    booking_id: UUID, until: datetime, version: int | None, *, by: By, now: datetime
-) -> BookingLine:
-    with transaction() as session:
-        line = attended(session, booking_id, version, by=by)
-        booking = line.booking
-        _insist_on_in_use(session, booking)
-        least = rules.freed_from(
-            starts_at=booking.starts_at, ends_at=booking.ends_at, now=now
-        )
-        if until != rules.next_slot(until) or not least <= until < booking.ends_at:
-            told = _(
-                "choose a whole five minutes from %(from)s on and before %(to)s",
-                **{"from": local_time(least), "to": local_time(booking.ends_at)},
-            )
-            raise RulesBroken([Violation("until", told, "until")])
-        _insist_on_resizable(line.resource)
-        before, booking.ends_at, booking.updated_at = booking.ends_at, until, now
-        session.flush()  # booking.version
-        note(session, "booking.release", booking, line.resource, now=now, by=by,
-             detail={"booked_until": before.isoformat()})  # fmt: skip
-        return line
+def insist_on_in_use(session: Session, booking: Booking) -> None:
+    """Refuse what only a stay that has begun and goes on allows.
 
-
-def _extend(
-    booking_id: UUID,
-    minutes: int,
-    version: int | None,
-    *,
-    by: By,
-    now: datetime,
-    zone: ZoneInfo,
-) -> BookingLine:
-    broken = list(rules.extension_violations(minutes))
-    if broken:
-        raise RulesBroken(broken)
-    with transaction() as session:
-        line = attended(session, booking_id, version, by=by)
-        booking = line.booking
-        _insist_on_in_use(session, booking)
-        _insist_on_resizable(line.resource)
-        if booking.ends_at <= now:
-            raise IllegalMove(_("its time is over; check out, and book another slot"))
-        before = booking.ends_at
-        longer = before + timedelta(minutes=minutes)
-        broken = _broken_by(session, line, longer, by=by, now=now, zone=zone)
-        if broken:
-            raise RulesBroken(broken)
-        relocate_all(session, [_longer(booking, longer)], now=now)
-        session.refresh(booking)
-        if facts.down_meanwhile(session, booking):
-            raise RulesBroken([booking_rules.outage(named(line.resource))])
-        note(session, "booking.extend", booking, line.resource, now=now, by=by,
-             detail={"booked_until": before.isoformat()})  # fmt: skip
-        return line
-
-
-def _broken_by(
-    session: Session,
-    line: BookingLine,
-    longer: datetime,
-    *,
-    by: By,
-    now: datetime,
-    zone: ZoneInfo,
-) -> list[Violation]:
-    """Judge a longer stay: as a whole, and for its hours the piece that comes to it."""
-    booking = line.booking
-    found: dict[str, Violation] = {}
-    for starts_at, of_the_piece in ((booking.starts_at, False), (booking.ends_at, True)):
-        slot = Slot(starts_at=starts_at, ends_at=longer, quantity=booking.quantity)
-        picked = facts.gather(
-            session, _names(line), slot, actor=_owner(line, by), now=now, zone=zone
-        ).picked
-        for violation in booking_rules.violations(picked, now=now):
-            if of_the_piece == (violation.rule in rules.OF_THE_PIECE) and (
-                violation.rule not in rules.BEFORE_THE_START
-            ):
-                found[violation.rule] = violation
-    return list(found.values())
-
-
-def _names(line: BookingLine) -> Named:
-    booking = line.booking
-    return Named(
-        resource=Resource.id == booking.resource_id,
-        organisation=Organisation.id == booking.organisation_id,
-        runner=booking.member_id or 0,
-        recipe=None if booking.recipe_id is None else Recipe.id == booking.recipe_id,
-        occurrence=(
-            None
-            if booking.occurrence_id is None
-            else Occurrence.id == booking.occurrence_id
-        ),
-        besides=booking.id,
-    )
-
-
-def _owner(line: BookingLine, by: By) -> Actor:
-    """Return by whose rights a stay is judged: at a kiosk by its owner's."""
-    if isinstance(by, Actor):
-        return by
-    return Actor(
-        member_id=line.booking.member_id or 0,
-        public_id=line.booking.public_id,
-        name="",
-        locale="",
-        organisation_id=line.booking.organisation_id,
-        organisation_name=None,
-        roles=frozenset(),
-    )
-
-
-def _longer(booking: Booking, ends_at: datetime) -> Relocation:
-    return Relocation(
-        booking_id=booking.id,
-        version=booking.version,
-        resource_id=booking.resource_id,
-        starts_at=booking.starts_at,
-        ends_at=ends_at,
-        quantity=booking.quantity,
-        recipe_id=booking.recipe_id,
-        occurrence_id=booking.occurrence_id,
-        family=booking.family,
-    )
-
-
-def _insist_on_in_use(session: Session, booking: Booking) -> None:
+    Raises
+    ------
+    IllegalMove
+    """
     if booking.state is BookingState.CONFIRMED:
         raise IllegalMove(_("nobody has checked in yet; check in first, or cancel it"))
     if is_over(booking, usage_of(session, booking)):
         raise IllegalMove(_("it is over already, or was never begun; nothing is left"))
-
-
-def _insist_on_resizable(resource: Resource) -> None:
-    if resource.kind in {ResourceKind.BATCH, ResourceKind.EVENT}:
-        raise IllegalMove(
-            _("a shared run ends for all at once; it can be neither shortened nor extended")
-        )
 
 
 def attended(

@@ -1,6 +1,7 @@
 """A booking goes to a colleague; a fault goes to those who mend it."""
 
 import hashlib
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -12,24 +13,20 @@ from sqlalchemy.orm import Session
 
 from platform_booking import audit
 from platform_booking.accounts.entrance import count_attempt
-from platform_booking.accounts.models import Member, Organisation
+from platform_booking.accounts.models import Member
 from platform_booking.attendance import rules
 from platform_booking.attendance.answering import LONGEST_REASON, held
+from platform_booking.attendance.judging import broken_by
 from platform_booking.attendance.noting import note, tell_operators
 from platform_booking.attendance.queries import FAULT
-from platform_booking.bookings import facts, services
-from platform_booking.bookings import rules as booking_rules
+from platform_booking.bookings import services
 from platform_booking.bookings.contention import retrying
-from platform_booking.bookings.facts import Named
 from platform_booking.bookings.models import Booking
-from platform_booking.bookings.picked import Slot
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.states import ACTIVE, BookingState
 from platform_booking.catalog import services as catalog
 from platform_booking.catalog.models import (
-    Occurrence,
     OutageKind,
-    Recipe,
     Resource,
 )
 from platform_booking.catalog.rules import NewOutage
@@ -172,25 +169,51 @@ def _hand_over(
         if booking.state not in ACTIVE - {BookingState.OFFERED} or booking.ends_at <= now:
             raise IllegalMove(_("it is over or cancelled; nothing is left to hand over"))
         colleague = _colleague(session, booking, colleague_id)
-        broken = _broken_for(session, booking, colleague, actor=actor, now=now, zone=zone)
+        before = booking.member_id
+        together = [
+            line,
+            *(part for part in line.parts if _is_handed(part.booking, before, now=now)),
+        ]
+        broken = [
+            violation
+            for one in together
+            for violation in broken_by(
+                session,
+                one,
+                runner=colleague.id,
+                starts_at=one.booking.starts_at,
+                ends_at=one.booking.ends_at,
+                actor=actor,
+                now=now,
+                zone=zone,
+            )
+            if violation.rule not in rules.OF_THE_SLOT
+        ]
         if broken:
             raise RulesBroken(broken)
-        before = booking.member_id
-        booking.member_id, booking.updated_at = colleague.id, now
-        session.flush()  # booking.version
-        note(
-            session,
-            "booking.hand_over",
-            booking,
-            line.resource,
-            now=now,
-            told="booking.handed_over",
-            members=(before, colleague.id),
-            by=actor,
-            detail={"to": str(colleague.public_id)},
-        )
-    with transaction() as session:
-        return held(session, booking_id, None)
+        for one in together:
+            one.booking.member_id, one.booking.updated_at = colleague.id, now
+            session.flush()  # booking.version
+            note(
+                session,
+                "booking.hand_over",
+                one.booking,
+                one.resource,
+                now=now,
+                told="booking.handed_over" if one is line else "",
+                members=(before, colleague.id),
+                by=actor,
+                detail={"to": str(colleague.public_id)},
+            )
+        return replace(line, member=colleague)
+
+
+def _is_handed(booking: Booking, owner: int | None, *, now: datetime) -> bool:
+    return (
+        booking.state in ACTIVE - {BookingState.OFFERED}
+        and booking.ends_at > now
+        and booking.member_id == owner
+    )
 
 
 def _colleague(session: Session, booking: Booking, public_id: UUID) -> Member:
@@ -212,43 +235,3 @@ def _colleague(session: Session, booking: Booking, public_id: UUID) -> Member:
             ]
         )
     return found
-
-
-def _broken_for(
-    session: Session,
-    booking: Booking,
-    colleague: Member,
-    *,
-    actor: Actor,
-    now: datetime,
-    zone: ZoneInfo,
-) -> list[Violation]:
-    """Ask the rules about people of the new runner; the slot itself stands."""
-    found = facts.gather(
-        session,
-        Named(
-            resource=Resource.id == booking.resource_id,
-            organisation=Organisation.id == booking.organisation_id,
-            runner=colleague.id,
-            recipe=None if booking.recipe_id is None else Recipe.id == booking.recipe_id,
-            occurrence=(
-                None
-                if booking.occurrence_id is None
-                else Occurrence.id == booking.occurrence_id
-            ),
-            besides=booking.id,
-        ),
-        Slot(
-            starts_at=booking.starts_at,
-            ends_at=booking.ends_at,
-            quantity=booking.quantity,
-        ),
-        actor=actor,
-        now=now,
-        zone=zone,
-    )
-    return [
-        violation
-        for violation in booking_rules.violations(found.picked, now=now)
-        if violation.rule not in rules.OF_THE_SLOT
-    ]

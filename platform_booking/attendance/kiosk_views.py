@@ -14,7 +14,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from platform_booking.attendance import attending, handing, kiosks
+from platform_booking.attendance import attending, handing, kiosks, sizing
 from platform_booking.attendance.wording import sentence_of
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -102,7 +102,7 @@ def _done(resource_id: UUID) -> str:
         return str(_("Checked out. The rest of the time is free for others."))
     if act.startswith("extend-"):
         minutes = int(act.removeprefix("extend-")) if act[7:].isdecimal() else 0
-        attending.extend(booking_id, minutes, by=kiosk, now=now, zone=settings.zone)
+        sizing.extend(booking_id, minutes, by=kiosk, now=now, zone=settings.zone)
         return str(_("Extended."))
     attending.check_in(booking_id, by=kiosk, now=now)
     return str(_("Checked in. Do not forget to check out."))

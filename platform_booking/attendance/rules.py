@@ -21,17 +21,23 @@ FORGOTTEN = timedelta(minutes=30)
 OF_THE_SLOT = frozenset(
     {
         "past", "short_notice", "beyond_horizon", "too_short", "too_long", "too_far",
-        "grid", "closed", "outage", "empty", "wafers_undeclared", "wafer_size",
-        "materials_class",
-        "material_flags", "inactive", "unknown_project", "least_quantity", "quantity",
-        "quantity_step", "registration_closed", "unknown_recipe", "unknown_occurrence",
+        "over_a_year", "grid", "closed", "outage", "empty", "wafers_undeclared",
+        "wafer_size", "recipe_wafer_size", "materials_class", "material_flags",
+        "class_window", "inactive", "unknown_project", "quantity", "registration_closed",
+        "no_recipe", "recipe_required", "no_occurrence", "occurrence_required",
+        "area_needed", "taken_back",
     }
 )  # fmt: skip
 # What is judged of the piece by which a stay grows; the rest is judged of the whole stay.
-OF_THE_PIECE = frozenset({"closed", "outage", "grid"})
+OF_THE_PIECE = frozenset(
+    {
+        "closed", "outage", "grid", "class_window", "taken_back", "level_hours",
+        "buddy_needed", "buddy_elsewhere", "area_needed",
+    }
+)  # fmt: skip
 # What a stay that has begun cannot meet any more, and need not.
 BEFORE_THE_START = frozenset(
-    {"past", "short_notice", "wafers_undeclared", "too_short", "unknown_project"}
+    {"past", "short_notice", "wafers_undeclared", "too_short", "beyond_horizon"}
 )
 
 

@@ -1,5 +1,6 @@
 """Pages of what becomes of bookings: what waits for an answer, and the deeds."""
 
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,7 +19,14 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from platform_booking.attendance import answering, attending, handing, kiosks, queries
+from platform_booking.attendance import (
+    answering,
+    attending,
+    handing,
+    kiosks,
+    queries,
+    sizing,
+)
 from platform_booking.attendance.offering import Offered, offered
 from platform_booking.attendance.schemas import MOST_AT_ONCE
 from platform_booking.attendance.wording import sentence_of
@@ -60,8 +68,7 @@ def requests() -> ResponseReturnValue:
 def answer() -> ResponseReturnValue:
     """Approve or decline the requests that are marked."""
     actor, now = current_actor(), utcnow()
-    chosen = [i for i in map(_uuid, request.form.getlist("booking")) if i is not None]
-    chosen = chosen[:MOST_AT_ONCE]
+    chosen = dict(_chosen(request.form.getlist("booking")[:MOST_AT_ONCE]))
     if not chosen:
         flash(_("Mark the requests that you answer."), "warning")
     elif request.form.get("verdict") == "decline":
@@ -96,7 +103,7 @@ def attend(booking_id: UUID) -> ResponseReturnValue:
             flash(_("Checked out. The rest of the time is free for others."), "success")
         elif act == "extend":
             minutes = request.form.get("minutes", 0, type=int)
-            attending.extend(booking_id, minutes, by=actor, zone=_zone(), **asked)
+            sizing.extend(booking_id, minutes, by=actor, zone=_zone(), **asked)
             flash(_("Extended."), "success")
         elif act == "hand_over":
             colleague = _uuid(request.form.get("member_id", "")) or uuid4()
@@ -189,6 +196,15 @@ def attendance_of(line: BookingLine) -> Offered:
         now=utcnow(),
         secret_key=current_app.config["SETTINGS"].secret_key,
     )
+
+
+def _chosen(values: Sequence[str]) -> Iterator[tuple[UUID, int | None]]:
+    """Yield the requests that are marked, with the version of each that was shown."""
+    for value in values:
+        called, _dot, version = value.partition(".")
+        which = _uuid(called)
+        if which is not None:
+            yield which, int(version[:9]) if version.isdecimal() else None
 
 
 def _tell(done: answering.Answered, sentence: str) -> None:

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask_babel import gettext as _
+
 from platform_booking.bookings.states import BookingState
+from platform_booking.errors import Violation
 
 CONFIRM_UNTIL_HOURS = 2
 
@@ -37,6 +40,32 @@ def beginning(
         return Beginning(BookingState.CONFIRMED, confirm_by=confirm_by)
     answer_by = min(now + timedelta(hours=hours), starts_at)
     return Beginning(BookingState.REQUESTED, respond_by=answer_by)
+
+
+def approved_for_another(
+    policy: Mapping[str, Any],
+    state: BookingState,
+    *,
+    was: tuple[datetime, datetime],
+    becomes: tuple[datetime, datetime],
+    by_staff: bool,
+) -> Violation | None:
+    """Return why a booking may not leave its approved time; None if it may.
+
+    Within that time it may shrink. A request moves freely: nobody has answered it yet.
+    """
+    if "approval_hours" not in policy or by_staff or state is BookingState.REQUESTED:
+        return None
+    if was[0] <= becomes[0] and becomes[1] <= was[1]:
+        return None
+    return Violation(
+        "approved_for_another",
+        _(
+            "it was approved for its time; ask the platform’s staff to move it, or cancel"
+            " it and request the other time"
+        ),
+        "starts_at",
+    )
 
 
 def confirmation_due(

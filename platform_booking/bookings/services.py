@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from platform_booking.accounts.models import Organisation, Project
 from platform_booking.bookings import facts, judging, queries, rules
 from platform_booking.bookings.asking import AskedMove, AskedSlot, Relocation
+from platform_booking.bookings.beginning import approved_for_another
 from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.facts import Facts, Named
 from platform_booking.bookings.models import Booking, Source
@@ -279,6 +280,15 @@ def _judged(
             )
         except RulesBroken as fault:
             broken |= {(v.rule, v.where, v.message): v for v in fault.violations}
+        bound = approved_for_another(
+            line.resource.policy,
+            line.booking.state,
+            was=(line.booking.starts_at, line.booking.ends_at),
+            becomes=known.picked.slot.stretch,
+            by_staff=known.by_staff,
+        )
+        if bound is not None:
+            broken[bound.rule, bound.where, bound.message] = bound
     if broken:
         raise RulesBroken(list(broken.values()))
     return set_aside

@@ -223,3 +223,36 @@ def test_what_was_booked_together_goes_when_one_of_it_is_declined(place: Place) 
 def _all(place: Place):
     with writing() as session:
         return list(session.scalars(sa.select(Booking)))
+
+
+def test_what_was_approved_for_one_time_is_not_moved_to_another(place: Place) -> None:
+    place.policy(approval_hours=24)
+    booking = place.booking(at=MONDAY, hours=3)
+    path = f"/bookings/{booking.public_id}"
+
+    def move(member, **times):
+        return place.program(member)(
+            "PATCH", path, headers={"If-Match": "*"},
+            json={name: at.isoformat() for name, at in times.items()},
+        )  # fmt: skip
+
+    later = move(place.engineer, ends_at=MONDAY + 4 * HOUR)
+    assert [v["rule"] for v in later.json["violations"]] == ["approved_for_another"]
+    assert move(place.engineer, ends_at=MONDAY + 2 * HOUR).status_code == 200
+    assert move(place.operator, ends_at=MONDAY + 5 * HOUR).status_code == 200
+
+
+def test_the_inbox_does_not_approve_what_has_changed_since_it_was_shown(place) -> None:
+    due = place.now + HOUR
+    booking = place.booking(at=MONDAY, state=REQUESTED, respond_by=due)
+    browser = place.browser(place.operator)
+    shown = f"{booking.public_id}.{booking.version}"
+    assert f'value="{shown}"' in browser.get("/requests").text
+    place.program(place.engineer)(
+        "PATCH",
+        f"/bookings/{booking.public_id}",
+        headers={"If-Match": "*"},
+        json={"ends_at": (MONDAY + 9 * HOUR).isoformat()},
+    )
+    browser.post("/requests", {"booking": shown, "verdict": "approve"})
+    assert place.state(booking) is REQUESTED
