@@ -21,6 +21,8 @@ from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.exchange import api as exchange_api
+from platform_booking.exchange import views as exchange_views
 from platform_booking.feeds import api as feeds_api
 from platform_booking.feeds import views as feeds_views
 from platform_booking.finding import api as finding_api
@@ -61,6 +63,7 @@ PAGES = (
     quotas_views.bp,
     finding_views.bp,
     feeds_views.bp,
+    exchange_views.bp,
 )
 """Blueprints of pages, one a feature."""
 
@@ -73,6 +76,7 @@ APIS = (
     attendance_api.bp,
     quotas_api.bp,
     feeds_api.bp,
+    exchange_api.bp,
 )
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 

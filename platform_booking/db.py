@@ -180,9 +180,14 @@ def enclosing() -> Iterator[Session]:
     """Let one `transaction()` inside take part in this one, which commits.
 
     For what must be kept with the deed itself but is no part of it: the answer under an
-    Idempotency-Key. The deed runs in a savepoint, so that it may be tried again.
+    Idempotency-Key. The deed runs in a savepoint, so that it may be tried again. Several
+    deeds may follow one another, and an `enclosing()` inside another takes part in it.
     """
     session = cast("Session", db.session())
+    if session.info.get(_OPEN) == _ENCLOSING:
+        with session.begin_nested():
+            yield session
+        return
     session.info[_OPEN] = _ENCLOSING
     try:
         yield session

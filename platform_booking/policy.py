@@ -9,6 +9,7 @@ from platform_booking.web.permission import Permission, Relation, allow, kiosks,
 EVERYBODY = (ENGINEER, ORGANISATION_ADMIN, OPERATOR, PARK_ADMIN)
 FIRM = (ENGINEER, ORGANISATION_ADMIN)
 STAFF = (OPERATOR, PARK_ADMIN)
+_UPLOAD = 11 << 20  # a file of 10 MiB, and the form around it
 
 POLICY: dict[str, Permission] = {
     # The frame.
@@ -299,4 +300,21 @@ POLICY: dict[str, Permission] = {
     "feeds_api.entry": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
     ),
+    # Tables of bookings.
+    **{
+        endpoint: allow(
+            *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED
+        )
+        for endpoint in ("exchange.download", "exchange_api.download")
+    },
+    **{
+        endpoint: allow(
+            *EVERYBODY,
+            action="booking.make",
+            relation=Relation.OWN_OR_OPERATED,
+            writes=True,
+            most_bytes=_UPLOAD,
+        )
+        for endpoint in ("exchange.upload", "exchange_api.upload")
+    },
 }

@@ -28,6 +28,7 @@ ROLES = ("anonymous", "engineer_a", "admin_a", "operator_1", "park", "kiosk_1")
 NOT_PAGES = (
     "static", "bootstrap.static", "web.healthz", "web.readyz", "api-docs.openapi_json",
     "swagger_ui.show", "board.feed", "usage.sheet", "plans.progress", "feeds.calendar",
+    "exchange.download",
 )  # fmt: skip
 # Views of pages that an address of its own opens; `$name` is an id of the park.
 MORE = {

@@ -87,6 +87,7 @@ class AskedSlot:
     parts: tuple[AskedPart, ...] = ()
     buddy_id: UUID | None = None  # a member who is there at hours when nobody works alone
     override_reason: str = ""  # why the platform's staff set soft rules aside
+    source: Source = Source.PERSON  # by which way it came in; no caller of the API says so
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

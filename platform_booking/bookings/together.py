@@ -24,7 +24,7 @@ from platform_booking.bookings.asking import AskedPart, AskedSlot, NewBooking
 from platform_booking.bookings.beginning import beginning
 from platform_booking.bookings.choosing import Choice
 from platform_booking.bookings.facts import Facts, Named
-from platform_booking.bookings.models import Booking, Source
+from platform_booking.bookings.models import Booking
 from platform_booking.bookings.picked import QuotaUse, Slot
 from platform_booking.bookings.placing import confirm
 from platform_booking.bookings.queries import BookingLine
@@ -369,7 +369,7 @@ def _new(
         occurrence_id=found.occurrence.id if found.occurrence else None,
         family=found.recipe.family if found.recipe else None,
         group_id=group,
-        source=Source.PERSON,
+        source=asked.source,
         state=begins.state,
         respond_by=begins.respond_by,
         confirm_by=begins.confirm_by,

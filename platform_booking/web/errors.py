@@ -86,7 +86,10 @@ def title(code: str, status: int) -> str:
         "unavailable": _("The service is busy. Try again in a moment."),
         "malformed": _("The body is not JSON."),
         "unsupported_media_type": _("The body must be sent as JSON."),
-        "too_large": _("This is too large; 1 MiB is the most."),
+        "too_large": _(
+            "This is too large; %(n)s MiB is the most.",
+            n=(request.max_content_length or 0) >> 20,
+        ),
         "method_not_allowed": _("This address does not take such a request."),
         "forged": _("The page was open for too long. Load it again and repeat."),
         "invalid": _("Some fields are wrong."),

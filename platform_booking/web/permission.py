@@ -40,6 +40,7 @@ class Permission:
     action: str
     relation: Relation
     writes: bool  # a token needs the scope "write"
+    most_bytes: int | None = None  # of a body, where it may be larger than others
 
 
 def visitors(action: str) -> Permission:
@@ -47,9 +48,15 @@ def visitors(action: str) -> Permission:
     return Permission(None, action, Relation.NONE, writes=False)
 
 
-def allow(*roles: str, action: str, relation: Relation, writes: bool = False) -> Permission:
+def allow(
+    *roles: str,
+    action: str,
+    relation: Relation,
+    writes: bool = False,
+    most_bytes: int | None = None,
+) -> Permission:
     """Allow members who hold one of the roles."""
-    return Permission(frozenset(roles), action, relation, writes)
+    return Permission(frozenset(roles), action, relation, writes, most_bytes)
 
 
 def kiosks(action: str) -> Permission:
@@ -68,6 +75,8 @@ def init_app(app: Flask, policy: Mapping[str, Permission]) -> None:
         check(permission, actor)
         if permission.roles and actor and actor.scopes is not None and not _is_api():
             raise Forbidden  # pages make members, links and tokens: not for programs
+        if permission.most_bytes is not None:
+            request.max_content_length = permission.most_bytes  # before anything is read
 
     app.extensions["policy"] = policy
 

@@ -254,4 +254,10 @@ RECIPES: dict[str, Recipe] = {
     "POST feeds.revoke": asked(feed_id="@feed_a"),
     "GET feeds.calendar": asked(secret="x"),
     "GET feeds_api.entry": asked("person", booking_id="@booking_a"),
+    # Tables of bookings.
+    "GET exchange.download": asked("firm person", query={"day": "$day", "format": "csv"}),
+    "GET exchange.upload": asked(),
+    "POST exchange.upload": asked(form={"act": "check"}),
+    "GET exchange_api.download": asked("firm person", query={"format": "csv"}),
+    "POST exchange_api.upload": asked(query={"dry_run": "true"}),
 }  # fmt: skip

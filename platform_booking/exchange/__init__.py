@@ -1,0 +1,1 @@
+"""Bookings as tables: taken out for spreadsheets, and taken in from them."""
