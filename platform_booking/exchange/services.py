@@ -26,7 +26,7 @@ from platform_booking.web.errors import title
 from platform_booking.web.i18n import named
 
 MOST_EXPORTED = 20_000
-MOST_SECONDS = 50  # that one import may keep others waiting
+MOST_SECONDS = 120  # that one import may keep others waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -253,7 +253,7 @@ RECIPES: dict[str, Recipe] = {
     "POST feeds.make": asked(form={"whose": "firm"}),
     "POST feeds.revoke": asked(feed_id="@feed_a"),
     "GET feeds.calendar": asked(secret="x"),
-    "GET feeds_api.entry": asked("person", booking_id="@booking_a"),
+    "GET feeds_api.entry": asked("firm|project", booking_id="@booking_a"),
     # Tables of bookings.
     "GET exchange.download": asked("firm person", query={"day": "$day", "format": "csv"}),
     "GET exchange.upload": asked(),
