@@ -30,6 +30,8 @@ from platform_booking.finding import refusals
 from platform_booking.finding import views as finding_views
 from platform_booking.orders import api as orders_api
 from platform_booking.orders import views as orders_views
+from platform_booking.owning import api as owning_api
+from platform_booking.owning import views as owning_views
 from platform_booking.planning import api as plans_api
 from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
@@ -60,6 +62,7 @@ PAGES = (
     attendance_views.bp,
     kiosk_views.bp,
     usage_views.bp,
+    owning_views.bp,
     quotas_views.bp,
     finding_views.bp,
     feeds_views.bp,
@@ -74,6 +77,7 @@ APIS = (
     bookings_api.bp,
     finding_api.bp,
     attendance_api.bp,
+    owning_api.bp,
     quotas_api.bp,
     feeds_api.bp,
     exchange_api.bp,

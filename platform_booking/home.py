@@ -204,6 +204,7 @@ def menu() -> list[dict[str, object]]:
         ("feeds.index", _("Calendars")),
         ("attendance.kiosk_list", _("Kiosks")),
         ("usage.index", _("Usage")),
+        ("owning.index", _("Opened capacity")),
         ("accounts.projects", _("Projects")),
         ("accounts.members", _("Members")),
         ("accounts.organisations", _("Organisations")),

@@ -264,6 +264,27 @@ POLICY: dict[str, Permission] = {
     "bookings_api.busy": allow(
         *EVERYBODY, action="resource.busy", relation=Relation.MASKED
     ),
+    # Capacity that a company opens to others.
+    "owning.index": allow(
+        ORGANISATION_ADMIN, action="capacity.read", relation=Relation.OWN
+    ),
+    "owning_api.index": allow(
+        ORGANISATION_ADMIN, action="capacity.read", relation=Relation.OWN
+    ),
+    **{
+        endpoint: allow(
+            ORGANISATION_ADMIN,
+            action="capacity.take_back",
+            relation=Relation.OWN,
+            writes=True,
+        )
+        for endpoint in (
+            "owning.take_back",
+            "owning.give_back",
+            "owning_api.take_back",
+            "owning_api.give_back",
+        )
+    },
     # Quotas.
     "quotas.index": allow(
         *EVERYBODY, action="quota.read", relation=Relation.OWN_OR_OPERATED

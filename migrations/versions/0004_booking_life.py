@@ -139,6 +139,42 @@ CREATE FUNCTION buddy_standing(runner int, buddy uuid, buddy_row int, on_resourc
      AND (o.staff OR m.organisation_id = (SELECT w.organisation_id FROM member w WHERE w.id = $1))
 $$;
 
+-- The owner of an opened resource takes time back, of his own alone; bookings and he wait for
+-- one another, as with any outage. NULL: not his, or taken already.
+CREATE FUNCTION take_time_back(which int, public uuid, from_at timestamptz, to_at timestamptz, why text)
+  RETURNS int LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  owner int := nullif(current_setting('app.organisation', true), '')::int;
+  made int;
+BEGIN
+  UPDATE resource SET guard_seq = guard_seq + 1 WHERE id = which AND owner_id = owner;
+  IF NOT FOUND THEN
+    RETURN NULL;
+  END IF;
+  INSERT INTO outage (public_id, resource_id, starts_at, ends_at, kind, reason, declared_by, taken_back_by)
+  VALUES (public, which, from_at, to_at, 'scheduled_down', why,
+          nullif(current_setting('app.member', true), '')::int, owner)
+  ON CONFLICT DO NOTHING RETURNING id INTO made;
+  RETURN made;
+END $$;
+
+-- What has not begun is given back whole, what has begun from now on. False: not his, or over.
+CREATE FUNCTION give_time_back(which int, at timestamptz)
+  RETURNS bool LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+  owner int := nullif(current_setting('app.organisation', true), '')::int;
+BEGIN
+  UPDATE resource r SET guard_seq = guard_seq + 1 FROM outage o
+   WHERE o.id = which AND r.id = o.resource_id AND o.taken_back_by = owner;
+  DELETE FROM outage WHERE id = which AND taken_back_by = owner AND starts_at >= at;
+  IF FOUND THEN
+    RETURN true;
+  END IF;
+  UPDATE outage SET ends_at = at
+   WHERE id = which AND taken_back_by = owner AND starts_at < at AND ends_at > at;
+  RETURN FOUND;
+END $$;
+
 -- Whom a member may name as his second person on a resource: those who could be it.
 CREATE FUNCTION possible_buddies(on_resource int)
   RETURNS TABLE (public_id uuid, name text, staff bool)
@@ -165,6 +201,8 @@ SIGNATURES = (
     "take_members(int, uuid, int)",
     "buddy_standing(int, uuid, int, int, timestamptz, timestamptz, bigint)",
     "possible_buddies(int)",
+    "take_time_back(int, uuid, timestamptz, timestamptz, text)",
+    "give_time_back(int, timestamptz)",
 )
 
 
@@ -606,6 +644,7 @@ def upgrade() -> None:
     op.execute("GRANT SELECT ON feed, kiosk, quota, usage TO pb_guard")
     op.execute("GRANT SELECT ON feed, kiosk, quota TO pb_guard")
     op.execute("GRANT SELECT ON calendar, member_qualification TO pb_guard")
+    op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON outage TO pb_guard")
     op.execute("GRANT UPDATE ON quota TO pb_guard")
     op.execute(FUNCTIONS)
     op.execute("GRANT CREATE ON SCHEMA public TO pb_guard")
@@ -623,7 +662,7 @@ def downgrade() -> None:
         op.execute(f"DROP FUNCTION {signature}")
     op.execute("REVOKE ALL ON feed, kiosk, quota, usage FROM pb_guard")
     op.execute("REVOKE ALL ON feed, kiosk, quota FROM pb_guard")
-    op.execute("REVOKE ALL ON calendar, member_qualification FROM pb_guard")
+    op.execute("REVOKE ALL ON calendar, member_qualification, outage FROM pb_guard")
     op.drop_index(
         "notice_unsent",
         table_name="notice",

@@ -391,6 +391,26 @@ def occurrences_to_pick(
     ).all()
 
 
+def in_the_way(outage: Outage) -> sa.Select[Booking]:
+    """Return which bookings give way to an outage, in the order of locking.
+
+    All that overlap it; where its owner has taken the time back, not his own.
+    """
+    return (
+        sa.select(Booking)
+        .where(
+            Booking.resource_id == outage.resource_id,
+            Booking.active,
+            Booking.ends_at > outage.starts_at,
+            Booking.starts_at < outage.ends_at,
+            sa.true()
+            if outage.taken_back_by is None
+            else Booking.organisation_id != outage.taken_back_by,
+        )
+        .order_by(Booking.resource_id, Booking.id)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PossibleBuddy:
     """Whom a member may name as his second person."""

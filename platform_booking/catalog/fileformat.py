@@ -254,6 +254,7 @@ class ResourceSchema(NamedSchema):
     imposes_class = Flag(load_default=False)
     self_run = Flag(load_default=False)
     qualification = fields.String(load_default=None, allow_none=True)
+    owner = Prose(most=40, load_default=None, allow_none=True)
     typical_minutes = Whole(1)
     setup_minutes = Whole(0, load_default=0)
     policy = fields.Nested(PolicySchema, load_default=dict)

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from platform_booking.accounts.models import Organisation
 from platform_booking.catalog import models
 from platform_booking.catalog.loading import Load, assign, differs, named, put
 from platform_booking.catalog.reading import Content, violation
@@ -12,10 +13,23 @@ def resources(run: Load) -> int:
     platform, calendar = run.ids(models.Platform), run.ids(models.Calendar)
     qualification = run.ids(models.Qualification)
     known = run.rows(models.Resource)
+    owners = {
+        number: row_id
+        for number, row_id in run.session.execute(
+            sa.select(Organisation.registration_no, Organisation.id)
+        )
+    }
     booked = _booked(run)
     mentioned = set()
     for path, entry in run.numbered("resources"):
         mentioned.add(entry["code"])
+        if entry["owner"] is not None and entry["owner"] not in owners:
+            run.refused.append(
+                violation(
+                    f"{path}.owner: no organisation is registered here under"
+                    f" {entry['owner']!r}; let it register first, or leave the owner out"
+                )
+            )
         values = named(entry) | {
             "platform_id": platform[entry["platform"]],
             "kind": entry["kind"],
@@ -24,6 +38,7 @@ def resources(run: Load) -> int:
             "stay_rule": entry["stay"],
             "class_rank": run.rank[entry["class_"]],
             "qualification_id": qualification.get(entry["qualification"]),
+            "owner_id": owners.get(entry["owner"]),
             "active": True,
             "demo": run.content["demo"],
             **{

@@ -238,6 +238,16 @@ RECIPES: dict[str, Recipe] = {
     "PATCH bookings_api.move": asked(json={"quantity": 1}, booking_id="@booking_a"),
     "POST bookings_api.cancel": asked(booking_id="@booking_a"),
     "GET bookings_api.busy": asked(resource_id="$resource"),
+    # Capacity that a company opens to others.
+    "GET owning.index": asked(),
+    "POST owning.take_back": asked(form={"resource_id": "$resource"}, guarded=True),
+    "POST owning.give_back": asked(guarded=True, outage_id="$outage"),
+    "GET owning_api.index": asked(),
+    "POST owning_api.take_back": asked(
+        json={"starts_at": "2000-01-03T01:00:00Z", "ends_at": "2000-01-03T02:00:00Z"},
+        guarded=True, resource_id="$resource",
+    ),
+    "DELETE owning_api.give_back": asked(guarded=True, outage_id="$outage"),
     # Quotas.
     "GET quotas.index": asked("firm", also="firm"),
     "POST quotas.set_quota": asked("firm", form={"hours": ""}, also="firm"),

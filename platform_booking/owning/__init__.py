@@ -1,0 +1,1 @@
+"""Capacity that companies open to others: its owner may take time back."""
