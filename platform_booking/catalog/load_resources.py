@@ -13,12 +13,8 @@ def resources(run: Load) -> int:
     platform, calendar = run.ids(models.Platform), run.ids(models.Calendar)
     qualification = run.ids(models.Qualification)
     known = run.rows(models.Resource)
-    owners = {
-        number: row_id
-        for number, row_id in run.session.execute(
-            sa.select(Organisation.registration_no, Organisation.id)
-        )
-    }
+    registered = sa.select(Organisation.registration_no, Organisation.id)
+    owners = {row.registration_no: row.id for row in run.session.execute(registered)}
     booked = _booked(run)
     mentioned = set()
     for path, entry in run.numbered("resources"):

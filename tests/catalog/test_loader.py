@@ -22,6 +22,7 @@ from platform_booking.catalog.models import (
     MaterialsClass,
     Occurrence,
     Platform,
+    Qualification,
     Recipe,
     Resource,
     ResourceCapability,
@@ -34,7 +35,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as, db, transaction
 from platform_booking.errors import RulesBroken
 from tests.catalog.example import DROP, changed, example_text
-from tests.factories import make_booking, writing
+from tests.factories import make_booking, make_organisation, writing
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST_DAY = datetime(2027, 3, 8, 1, tzinfo=UTC)
@@ -171,6 +172,29 @@ def test_what_differs_is_changed_and_the_rest_is_left_alone(loaded: None) -> Non
         assert after[untouched] == before[untouched]
     others = [line for line in before["resource"] if "FAB-ALN-1" not in line]
     assert [line for line in after["resource"] if "FAB-ALN-1" not in line] == others
+
+
+def test_an_owner_is_an_organisation_that_is_registered_here(loaded: None) -> None:
+    with writing() as session:
+        firm = make_organisation(session)
+    (line,) = refused(("resources[0].owner", "NOBODY"))
+    assert line.startswith("resources[0].owner: no organisation is registered here")
+    load(("resources[0].owner", firm.registration_no))
+    assert firm.id in {r.owner_id for r in rows(Resource)}
+
+
+def test_levels_of_a_qualification_are_loaded(loaded: None) -> None:
+    level = {"zh": "日间", "en": "daytime", "hours": {"mon": [["08:00", "18:00"]]}}
+    load(("qualifications[0].levels", {"day": level}))
+    (needed,) = rows(Qualification)
+    assert needed.levels == {"day": level}
+    (line,) = refused(
+        (
+            "qualifications[0].levels",
+            {"day": {**level, "hours": {"mon": [["08:00", "12:00"], ["11:00", "18:00"]]}}},
+        )
+    )
+    assert line.startswith("qualifications[0].levels.day.hours.mon: the hours overlap")
 
 
 def test_a_capability_goes_and_another_comes(loaded: None) -> None:

@@ -166,6 +166,18 @@ BROKEN: list[tuple[str, Any, str]] = [
     ("resources[0].capacity", 2, "resources[0].capacity: a unary resource takes one job"),
     ("resources[0].wafer_mm", [100, 100], "resources[0].wafer_mm[1]: 100 is given twice"),
     ("resources[0].policy.min_minutes", 300, "resources[0].policy.min_minutes: 300 exceeds"),
+    ("resources[0].policy.grid_minutes", 25, "resources[0].policy.grid_minutes: 25 is not"),
+    ("resources[0].policy.requires", ["AREA"], "resources[0].policy.requires[0]: 'AREA' is"),
+    (
+        "resources[0].policy.class_windows",
+        [{"flags": ["XX"], "hours": {}}],
+        "resources[0].policy.class_windows[0].flags[0]: 'XX' is not",
+    ),
+    (
+        "resources[0].policy.class_windows",
+        [{"hours": {}}],
+        "resources[0].policy.class_windows[0]: name the classes",
+    ),
     (
         "resources[0].policy.lifted.sat",
         [["00:00", "12:00"], ["11:00", "24:00"]],

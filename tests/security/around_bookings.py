@@ -17,19 +17,31 @@ from platform_booking.bookings.models import (
     Usage,
     Waiting,
 )
-from platform_booking.catalog.models import Resource
+from platform_booking.catalog.models import Outage, OutageKind, Resource
 from platform_booking.clock import utcnow
 from platform_booking.web.actor import hashed
+from tests.factories import make_resource
 
 
 def surround(
     session: Session, booking: Booking, member: Member, project: Project, *, flag: str
-) -> dict[str, Waiting | Quota | Feed | Series | Usage]:
+) -> dict[str, Waiting | Quota | Feed | Series | Usage | Resource | Outage]:
     """Add one row of each kind for a firm; return them by name."""
     assert member.organisation_id is not None
     session.refresh(booking)  # the trigger has set its platform
     firm = {"organisation_id": member.organisation_id, "resource_id": booking.resource_id}
+    opened = make_resource(
+        session, platform_id=booking.platform_id, owner_id=member.organisation_id
+    )
     found = {
+        "opened": opened,
+        "taken": Outage(  # it has begun: given back it ends, and stays
+            resource_id=opened.id,
+            starts_at=utcnow() - timedelta(hours=1),
+            ends_at=utcnow() + timedelta(days=1),
+            kind=OutageKind.SCHEDULED,
+            taken_back_by=member.organisation_id,
+        ),
         "series": Series(
             **firm,
             member_id=member.id,

@@ -240,14 +240,14 @@ RECIPES: dict[str, Recipe] = {
     "GET bookings_api.busy": asked(resource_id="$resource"),
     # Capacity that a company opens to others.
     "GET owning.index": asked(),
-    "POST owning.take_back": asked(form={"resource_id": "$resource"}, guarded=True),
-    "POST owning.give_back": asked(guarded=True, outage_id="$outage"),
+    "POST owning.take_back": asked(form={"resource_id": "@opened_a"}, guarded=True),
+    "POST owning.give_back": asked(guarded=True, outage_id="@taken_a"),
     "GET owning_api.index": asked(),
     "POST owning_api.take_back": asked(
         json={"starts_at": "2000-01-03T01:00:00Z", "ends_at": "2000-01-03T02:00:00Z"},
-        guarded=True, resource_id="$resource",
+        guarded=True, resource_id="@opened_a",
     ),
-    "DELETE owning_api.give_back": asked(guarded=True, outage_id="$outage"),
+    "DELETE owning_api.give_back": asked(guarded=True, outage_id="@taken_a"),
     # Quotas.
     "GET quotas.index": asked("firm", also="firm"),
     "POST quotas.set_quota": asked("firm", form={"hours": ""}, also="firm"),
