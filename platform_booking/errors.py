@@ -150,9 +150,14 @@ class StaleVersion(Conflict):
 
 
 class NightRunning(Conflict):
-    """The allocation of that night is already running."""
+    """The allocation of that night is already running, or asked for."""
 
     code = "night_running"
+
+    def details(self) -> dict[str, object]:
+        """Return since when, and what to do."""
+        told = {"rule": self.code, "message": str(self), "where": "night"}
+        return {"violations": [told]}
 
 
 class NightFailed(Conflict):

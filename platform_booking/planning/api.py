@@ -12,6 +12,7 @@ from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.planning import counting, queries, schemas, services
+from platform_booking.planning.states import DECIDED
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.idempotency import idempotent
@@ -61,11 +62,14 @@ def show(plan_id: UUID) -> Any:
     data = schemas.PlanSchema().dump(plan)
     said = queries.approvals(db.session(), plan.id)
     counts = counting.counts(db.session(), plan.id)
+    decided = plan.state in DECIDED
+    fates = counting.fates(db.session(), plan.id) if decided else None
     return _dumped(
         data
         | {
             "approvals": schemas.ApprovalSchema(many=True).dump(said),
             "counts": schemas.CountsSchema().dump(counts),
+            "fates": None if fates is None else schemas.FatesSchema().dump(fates),
         }
     )
 

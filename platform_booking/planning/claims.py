@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from platform_booking.errors import Fenced, NightRunning
+from platform_booking.planning import queries, rules
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,8 @@ def claim(session: Session, night: date, *, runner: str, lease_seconds: int) -> 
         {"night": night, "lease": lease_seconds, "runner": runner},
     )
     if fence is None:
-        raise NightRunning(f"the allocation of {night} is already running")
+        since = queries.running_since(session, night)
+        raise NightRunning(rules.night_running(night, since=since, asked=None))
     return Claim(night, fence)
 
 

@@ -13,8 +13,15 @@ from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import Organisation
 from platform_booking.catalog.models import Platform
-from platform_booking.planning.models import LeftOut, PlacementRow
-from platform_booking.planning.states import Change
+from platform_booking.planning.models import (
+    NOT_APPROVED,
+    OVERTAKEN,
+    Approval,
+    LeftOut,
+    PlacementRow,
+    PublicationPart,
+)
+from platform_booking.planning.states import LAPSED, ApprovalState, Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +32,18 @@ class Counts:
     moved: int
     kept: int
     left_out: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fates:
+    """What has become of the orders of a plan that is decided; each counts once."""
+
+    booked: int  # new, moved, or unchanged in their place
+    waiting: int  # placed, and not published yet
+    overtaken: int  # by the day
+    rejected: int  # by a platform that they need
+    lapsed: int  # a platform that they need was silent until the deadline
+    left_out: int  # by the draft itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,50 @@ def counts(session: Session, plan_id: int) -> Counts:
         sa.select(sa.func.count()).select_from(LeftOut).where(LeftOut.plan_id == plan_id)
     )
     return _counts(by_change, left or 0)
+
+
+def fates(session: Session, plan_id: int) -> Fates:
+    """Return what has become of a plan's orders, of those that the asker may see."""
+    part = sa.and_(
+        PublicationPart.plan_id == PlacementRow.plan_id,
+        PublicationPart.component == PlacementRow.component,
+    )
+    is_open = sa.and_(
+        PublicationPart.published_at.is_(None), PublicationPart.withheld == ""
+    )
+    waits = sa.exists().where(part, is_open)
+    placed = sa.select(sa.func.count(PlacementRow.order_id.distinct())).where(
+        placed_by(plan_id)
+    )
+    waiting = session.scalar(placed.where(waits)) or 0
+    refused = sa.exists().where(
+        PlacementRow.plan_id == LeftOut.plan_id,
+        PlacementRow.order_id == LeftOut.order_id,
+        part,
+        Approval.plan_id == LeftOut.plan_id,
+        Approval.platform_id == sa.any_(PublicationPart.platform_ids),
+        Approval.state == ApprovalState.REJECTED,
+        Approval.note != LAPSED,
+    )
+    how = sa.case(
+        (LeftOut.cause == OVERTAKEN, "overtaken"),
+        (LeftOut.cause != NOT_APPROVED, "left_out"),
+        (refused, "rejected"),
+        else_="lapsed",
+    ).label("how")
+    out: dict[str, int] = dict(
+        session.execute(
+            sa.select(how, sa.func.count()).where(LeftOut.plan_id == plan_id).group_by(how)
+        ).all()
+    )
+    return Fates(
+        booked=(session.scalar(placed) or 0) - waiting,
+        waiting=waiting,
+        overtaken=out.get("overtaken", 0),
+        rejected=out.get("rejected", 0),
+        lapsed=out.get("lapsed", 0),
+        left_out=out.get("left_out", 0),
+    )
 
 
 def by_platform(

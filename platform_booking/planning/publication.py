@@ -46,7 +46,8 @@ class Published:
 def publish(plan_id: int, *, now: datetime) -> Published:
     """Publish every component that all of its platforms have approved. Acts as pb_job.
 
-    May be called again: what is published stays, what has been approved since follows.
+    What is approved meanwhile is left for another publication. May be called again: what is
+    published stays.
 
     Raises
     ------
@@ -57,15 +58,14 @@ def publish(plan_id: int, *, now: datetime) -> Published:
     Fenced
         If another runner has taken the publication over.
     """
-    fence = _begin(plan_id)
+    fence, ready = _begin(plan_id)
     booked: list[int] = []
     overtaken: list[int] = []
-    while ready := _ready(plan_id, fence):  # again: who has approved meanwhile follows
-        for component in ready:
-            once = partial(publish_component, plan_id, component, fence=fence, now=now)
-            in_this, not_in_this = retrying(once)
-            booked += in_this
-            overtaken += not_in_this
+    for component in ready:
+        once = partial(publish_component, plan_id, component, fence=fence, now=now)
+        in_this, not_in_this = retrying(once)
+        booked += in_this
+        overtaken += not_in_this
     waiting = _finish(plan_id, fence, now=now)
     return Published(plan_id, tuple(booked), tuple(overtaken), waiting, not waiting)
 
@@ -157,8 +157,11 @@ def ready_parts(session: Session, plan_id: int) -> list[int]:
     return list(session.scalars(_open_parts(plan_id).where(_approved())))
 
 
-def _begin(plan_id: int) -> int:
-    """Raise the fence: from now on only we publish this plan."""
+def _begin(plan_id: int) -> tuple[int, list[int]]:
+    """Raise the fence, so that only we publish this plan; return it, and what is ready.
+
+    Whoever decides holds the plan's row, so that nothing is approved while we look.
+    """
     with transaction() as session:
         plan = session.get(Plan, plan_id, with_for_update=True, populate_existing=True)
         if plan is None:
@@ -174,7 +177,7 @@ def _begin(plan_id: int) -> int:
             raise IllegalMove("no platform has approved the plan yet")
         plan.state = PlanState.PUBLISHING
         plan.fence += 1
-        return plan.fence
+        return plan.fence, ready_parts(session, plan_id)
 
 
 def _hold(session: Session, plan_id: int, fence: int) -> None:
@@ -187,13 +190,6 @@ def _hold(session: Session, plan_id: int, fence: int) -> None:
     )
     if held is None:
         raise Fenced("another runner has taken the publication over")
-
-
-def _ready(plan_id: int, fence: int) -> list[int]:
-    """Return the components that may be published and are not."""
-    with transaction() as session:
-        _hold(session, plan_id, fence)
-        return ready_parts(session, plan_id)
 
 
 def _open_parts(plan_id: int) -> sa.Select[int]:
@@ -234,6 +230,6 @@ def _finish(plan_id: int, fence: int, *, now: datetime) -> int:
             session.execute(
                 sa.update(Plan)
                 .where(Plan.id == plan_id)
-                .values(state=PlanState.PUBLISHED, published_at=now)
+                .values(state=PlanState.PUBLISHED, published_at=sa.func.clock_timestamp())
             )
         return len(waiting)

@@ -179,6 +179,27 @@ def is_being_published(session: Session, plan_id: int) -> bool:
     )
 
 
+def running_since(session: Session, night: date) -> datetime | None:
+    """Return when the running search of a night began; None if there is none."""
+    return session.scalar(
+        sa.select(sa.func.max(Plan.started_at)).where(
+            Plan.night == night, Plan.state == PlanState.RUNNING
+        )
+    )
+
+
+def asked_since(
+    session: Session, job: str, subject: Mapping[str, object]
+) -> datetime | None:
+    """Return when a request that is not done was made; None if there is none."""
+    return session.scalar(
+        sa.select(JobRequest.requested_at)
+        .where(JobRequest.job == job, JobRequest.subject == dict(subject))
+        .where(JobRequest.finished_at.is_(None))
+        .limit(1)
+    )
+
+
 def approvals(session: Session, plan_id: int) -> list[ApprovalLine]:
     """Return what every platform says of a plan."""
     rows = session.execute(

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 
 from platform_booking.errors import Violation
 from platform_booking.planning.states import OPEN, PlanState
+from platform_booking.web.i18n import local_time
 
 
 def broken_by_night(night: date, *, now: datetime, zone: ZoneInfo) -> Iterator[Violation]:
@@ -62,6 +63,36 @@ def broken_by_decision(state: PlanState, *, pending: int) -> Iterator[Violation]
             _("These platforms have decided already, or the plan changes nothing there."),
             "platforms",
         )
+
+
+def night_running(night: date, *, since: datetime | None, asked: datetime | None) -> str:
+    """Say since when a night is at work, or has been asked for, and what to do."""
+    if since is not None:
+        said = _(
+            "The allocation of %(night)s runs since %(time)s.",
+            night=night,
+            time=local_time(since),
+        )
+    elif asked is not None:
+        said = _(
+            "The allocation of %(night)s was asked for at %(time)s and is to begin.",
+            night=night,
+            time=local_time(asked),
+        )
+    else:
+        said = _("The allocation of %(night)s is being begun.", night=night)
+    wait = _("Wait until it is done; /plans shows how far it is.")
+    return f"{said} {wait}"
+
+
+def being_published() -> str:
+    """Return what speaks against deciding while a publication is under way."""
+    return str(
+        _(
+            "The plan is being published, as it was approved when that was asked for. What"
+            " it does not take stays open: decide and publish again when it is done."
+        )
+    )
 
 
 def platforms_unnamed(pending: Sequence[str]) -> Violation:

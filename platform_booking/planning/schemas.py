@@ -59,9 +59,9 @@ class PlanSchema(Schema):
     finished_at = Instant(allow_none=True)
     approve_until = Instant(allow_none=True)
     published_at = Instant(allow_none=True)
-    asked = fields.Integer()
-    placed = fields.Integer()
-    value = fields.Integer()
+    asked = fields.Integer(metadata={"description": "orders that the night looked at"})
+    placed = fields.Integer(metadata={"description": "of these, placed by the draft"})
+    value = fields.Integer(metadata={"description": "of the draft, as are bound and gap"})
     bound = fields.Integer(allow_none=True)
     fcfs_value = fields.Integer()
     fcfs_placed = fields.Integer()
@@ -81,11 +81,38 @@ class CountsSchema(Schema):
     left_out = fields.Integer(required=True)
 
 
+class FatesSchema(Schema):
+    """What has become of a plan's orders, of those that one may see; each counts once."""
+
+    booked = fields.Integer(
+        required=True, metadata={"description": "new, moved, or unchanged in their place"}
+    )
+    waiting = fields.Integer(
+        required=True, metadata={"description": "placed, and not published yet"}
+    )
+    overtaken = fields.Integer(required=True, metadata={"description": "by the day"})
+    rejected = fields.Integer(
+        required=True, metadata={"description": "by a platform that they need"}
+    )
+    lapsed = fields.Integer(
+        required=True,
+        metadata={"description": "a platform was silent until the deadline"},
+    )
+    left_out = fields.Integer(
+        required=True, metadata={"description": "by the draft itself"}
+    )
+
+
 class PlanDetailSchema(PlanSchema):
     """A plan with what the platforms say of it."""
 
     approvals = fields.List(fields.Nested(ApprovalSchema))
     counts = fields.Nested(CountsSchema)
+    fates = fields.Nested(
+        FatesSchema,
+        allow_none=True,
+        metadata={"description": "null until the draft is decided"},
+    )
 
 
 class DecisionSchema(StrictSchema):

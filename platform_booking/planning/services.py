@@ -12,15 +12,19 @@ from sqlalchemy.orm import Session
 from platform_booking import audit
 from platform_booking.catalog.models import Platform
 from platform_booking.db import transaction
-from platform_booking.errors import Forbidden, NightRunning, NotFound, RulesBroken
-from platform_booking.planning import publication, rules
+from platform_booking.errors import (
+    Forbidden,
+    IllegalMove,
+    NightRunning,
+    NotFound,
+    RulesBroken,
+)
+from platform_booking.planning import publication, queries, rules
 from platform_booking.planning.models import Approval, JobRequest, Plan
-from platform_booking.planning.states import OPEN, ApprovalState, PlanState
+from platform_booking.planning.states import LAPSED, OPEN, ApprovalState, PlanState
 from platform_booking.web.actor import Actor
 
 NIGHT, PUBLISH = "night", "publish"
-LAPSED = "lapsed"
-"""The note of an approval that a platform has let go by in silence."""
 
 
 def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -> UUID:
@@ -39,12 +43,13 @@ def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -
         states = set(session.scalars(sa.select(Plan.state).filter_by(night=night)))
         if broken := list(rules.broken_by_plans(night, states)):
             raise RulesBroken(broken)
+        since, subject = queries.running_since(session, night), {"night": night.isoformat()}
         asked = None
-        if PlanState.RUNNING not in states:
-            subject = {"night": night.isoformat()}
+        if since is None:
             asked = _request(session, NIGHT, subject, actor=actor, now=now)
         if asked is None:
-            raise NightRunning
+            waiting = queries.asked_since(session, NIGHT, subject)
+            raise NightRunning(rules.night_running(night, since=since, asked=waiting))
         return asked
 
 
@@ -68,6 +73,8 @@ def decide(
         If there is no such plan.
     Forbidden
         If the actor operates none of these platforms.
+    IllegalMove
+        If it is being published: what was approved when that was asked for, and no more.
     RulesBroken
         If the plan is not open for decisions, all of these platforms have decided, some
         are others', or none are named by the park.
@@ -86,6 +93,8 @@ def decide(
         if foreign := asked_for - allowed:
             codes = _codes(session, foreign)
             raise RulesBroken([rules.platforms_of_others(codes)])
+        if queries.is_being_published(session, plan.id):
+            raise IllegalMove(rules.being_published())
         asked = session.scalars(
             sa.select(Approval)
             .filter_by(plan_id=plan.id)
@@ -135,7 +144,11 @@ def request_publication(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:
         has been asked for.
     """
     with transaction() as session:
-        plan = session.scalars(sa.select(Plan).filter_by(public_id=plan_id)).one_or_none()
+        plan = session.scalars(
+            sa.select(Plan)
+            .filter_by(public_id=plan_id)
+            .with_for_update(key_share=True)  # who is deciding decides before us, or not
+        ).one_or_none()
         if plan is None:
             raise NotFound
         concerned = set(

@@ -20,6 +20,11 @@ class PlanState(StrEnum):
 OPEN = frozenset({PlanState.DRAFT, PlanState.PUBLISHING})
 """States in which platforms may still decide, and what they approve may be published."""
 
+DECIDED = frozenset(
+    {PlanState.PUBLISHING, PlanState.PUBLISHED, PlanState.LAPSED, PlanState.REJECTED}
+)
+"""States in which orders of the draft have become bookings, or will not."""
+
 PLAN_MOVES: dict[PlanState, frozenset[PlanState]] = {
     PlanState.RUNNING: frozenset({PlanState.DRAFT, PlanState.FAILED}),
     PlanState.DRAFT: frozenset(
@@ -36,6 +41,10 @@ class ApprovalState(StrEnum):
     PENDING = "pending"
     APPROVED = "approved"
     REJECTED = "rejected"
+
+
+LAPSED = "lapsed"
+"""The note of an approval that a platform has let go by in silence."""
 
 
 class Change(StrEnum):

@@ -18,11 +18,11 @@ from flask_babel import gettext as _
 
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import Forbidden, NightRunning, RulesBroken
+from platform_booking.errors import Forbidden, IllegalMove, NightRunning, RulesBroken
 from platform_booking.planning import counting, publication, queries, services, wording
 from platform_booking.planning.models import Plan
 from platform_booking.planning.schemas import request_state
-from platform_booking.planning.states import OPEN, ApprovalState, Change, PlanState
+from platform_booking.planning.states import DECIDED, OPEN, ApprovalState, Change, PlanState
 from platform_booking.web.actor import current_actor
 
 bp = Blueprint("plans", __name__, url_prefix="/plans")
@@ -67,8 +67,8 @@ def run() -> ResponseReturnValue:
             now=utcnow(),
             zone=current_app.config["SETTINGS"].zone,
         )
-    except NightRunning:
-        flash(_("The allocation of that night is already running or asked for."), "warning")
+    except NightRunning as fault:
+        flash(str(fault), "warning")
     except RulesBroken as fault:
         _flash_all(fault)
     else:
@@ -93,7 +93,7 @@ def review(plan_id: UUID) -> ResponseReturnValue:
             session, plan.id, change=Change(kind), limit=_ROWS, offset=_offset()
         )
     said = queries.approvals(session, plan.id)
-    is_open = plan.state in OPEN
+    is_open, under_way = plan.state in OPEN, _under_way(plan)
     return render_template(
         "planning/review.html",
         plan=plan,
@@ -104,10 +104,11 @@ def review(plan_id: UUID) -> ResponseReturnValue:
         offset=_offset(),
         rows=_ROWS,
         approvals=said,
-        mine=[a for a in said if is_open and _may_decide(a)],
+        mine=[a for a in said if is_open and not under_way and _may_decide(a)],
         ready=is_open and len(publication.ready_parts(session, plan.id)),
-        under_way=_under_way(plan),
+        under_way=under_way,
         counts=counting.counts(session, plan.id),
+        fates=counting.fates(session, plan.id) if plan.state in DECIDED else None,
         by_platform=counting.by_platform(
             session,
             plan.id,
@@ -160,6 +161,8 @@ def decide(plan_id: UUID) -> ResponseReturnValue:
         )
     except RulesBroken as fault:
         _flash_all(fault)
+    except IllegalMove as fault:
+        flash(str(fault), "warning")
     except Forbidden:
         flash(_("Choose at least one platform that you operate."), "warning")
     else:

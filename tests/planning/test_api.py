@@ -213,6 +213,9 @@ def test_a_night_asked_for_twice_is_running_already(plan: Called) -> None:
     again = ask(plan, {"night": tonight}, by="park")
     assert (again.status_code, again.json["code"]) == (409, "night_running")
     assert again.json["title"]
+    (told,) = again.json["violations"]
+    assert told["where"] == "night"
+    assert "/plans" in told["message"]
     assert len(requests()) == 1
 
 

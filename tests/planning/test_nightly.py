@@ -373,6 +373,7 @@ def test_a_night_is_run_by_one_runner_at_a_time(app: Flask, now) -> None:
 
     run_night(app, solve=meanwhile(rival))
     assert [type(a) for a in answers] == [NightRunning]
+    assert "2027-03-07 01:00" in str(answers[0])  # since when it runs
     assert [p.state for p in plans()] == [PlanState.DRAFT]
 
 

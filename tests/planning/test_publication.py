@@ -2,7 +2,7 @@
 
 import threading
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from platform_booking.errors import Fenced, IllegalMove, NotFound
 from platform_booking.notices.models import Notice
 from platform_booking.orders.models import Order, Step, StepBooking
 from platform_booking.orders.states import OrderState, StepState
-from platform_booking.planning import counting, publication, queries
+from platform_booking.planning import counting, publication, queries, settling
 from platform_booking.planning.models import Approval, LeftOut, PublicationPart
 from platform_booking.planning.publication import Published
 from platform_booking.planning.states import ApprovalState, Change, Overtaken, PlanState
@@ -108,6 +108,11 @@ def all_bookings() -> list[Booking]:
         )
 
 
+def database_clock() -> datetime:
+    with writing() as session:
+        return session.scalar(sa.select(sa.func.clock_timestamp()))
+
+
 def one_order(session, **given) -> Order:
     return make_order(session, resource=make_resource(session), **given)
 
@@ -123,6 +128,7 @@ def test_what_is_approved_becomes_bookings(app: Flask) -> None:
         add_step(session, order, resource=tool)
         firm = session.get_one(Organisation, order.organisation_id)
         order.project_id = make_project(session, firm).id
+    before = database_clock()
     done = night_then_morning(app)
     assert (done.booked, done.overtaken, done.finished) == ((order.id,), (), True)
     made = bookings_of(order)
@@ -138,8 +144,42 @@ def test_what_is_approved_becomes_bookings(app: Flask) -> None:
     assert step_states(order) == [BOOKED, BOOKED]
     assert {r.booking_id for r in rows_of(done.plan_id)} == {b.id for b in made}
     plan = plan_row(done.plan_id)
-    assert (plan.state, plan.published_at) == (PlanState.PUBLISHED, MORNING)
+    assert plan.state is PlanState.PUBLISHED
+    assert before <= plan.published_at <= database_clock()  # when it was done
     assert notices_of(order) == ["order.placed"]
+
+
+def test_what_is_approved_during_a_publication_is_left_for_another(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with writing() as session:
+        here, there = make_platform(session), make_platform(session)
+        mine, others = (
+            make_order(session, resource=make_resource(session, platform_id=p.id))
+            for p in (here, there)
+        )
+    plan_id = run_night(app).plan_id
+    approve_for(plan_id, here)
+    settle = settling.settle
+
+    def approve() -> None:
+        with app.app_context():
+            approve_for(plan_id, there)
+            db.session.remove()
+
+    def approving_meanwhile(*args: object, **more: object):
+        other = threading.Thread(target=approve)
+        other.start()
+        other.join(30)
+        return settle(*args, **more)
+
+    monkeypatch.setattr(settling, "settle", approving_meanwhile)
+    first = publish(plan_id)
+    assert (first.booked, first.withheld, first.finished) == ((mine.id,), 1, False)
+    assert bookings_of(others) == []
+    monkeypatch.undo()
+    second = publish(plan_id)
+    assert (second.booked, second.finished) == ((others.id,), True)
 
 
 def test_an_order_across_platforms_waits_for_all_of_them(app: Flask) -> None:

@@ -10,7 +10,13 @@ from flask import Flask
 
 from platform_booking.audit import AuditEntry
 from platform_booking.db import JOB, acting_as, db
-from platform_booking.errors import Forbidden, NightRunning, NotFound, RulesBroken
+from platform_booking.errors import (
+    Forbidden,
+    IllegalMove,
+    NightRunning,
+    NotFound,
+    RulesBroken,
+)
 from platform_booking.notices.models import Notice
 from platform_booking.orders.states import StepState
 from platform_booking.planning import publication, rules, services
@@ -147,8 +153,9 @@ def test_a_night_is_over_when_the_parks_day_is() -> None:
 
 def test_a_night_is_asked_for_once(morning: Morning) -> None:
     ask_for(NIGHT, morning.operator)
-    with pytest.raises(NightRunning):
+    with pytest.raises(NightRunning) as fault:
         ask_for(NIGHT, morning.park)
+    assert "2027-03-07 09:00" in str(fault.value)  # since when it is asked for
     assert len(requests()) == 1
 
 
@@ -265,6 +272,18 @@ def test_a_plan_that_is_not_there_is_not_found(morning: Morning) -> None:
         morning.decide(morning.park, morning.one)
     with pytest.raises(NotFound):
         morning.publish(morning.park)
+
+
+def test_nothing_is_decided_while_a_publication_is_under_way(morning: Morning) -> None:
+    morning.decide(morning.operator, morning.one)
+    morning.publish(morning.operator)
+    with pytest.raises(IllegalMove) as fault:
+        morning.decide(morning.park, morning.two)
+    assert fault.value.details()["violations"]
+    assert morning.states()[morning.two.id] is ApprovalState.PENDING
+    with writing() as session:
+        session.execute(sa.update(JobRequest).values(finished_at=NOW))
+    assert morning.decide(morning.park, morning.two) == 1
 
 
 # Asking for publication

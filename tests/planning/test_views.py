@@ -8,8 +8,11 @@ import sqlalchemy as sa
 from flask import Flask
 
 from platform_booking.clock import utcnow
+from platform_booking.db import JOB, acting_as, db
+from platform_booking.orders.models import Order
+from platform_booking.planning import counting, publication
 from platform_booking.planning.models import Approval, JobRequest, LeftOut, Plan
-from platform_booking.planning.states import ApprovalState, PlanState
+from platform_booking.planning.states import LAPSED, ApprovalState, PlanState
 from solver.allocation import Relaxation
 from tests.factories import (
     MONDAY,
@@ -19,8 +22,10 @@ from tests.factories import (
 from tests.planning.nights import (
     HOUR,
     NIGHT,
+    NOW,
     ZONE,
     approve_all,
+    approve_for,
     left_out_of,
     plan_row,
 )
@@ -56,6 +61,38 @@ def requests() -> list[JobRequest]:
 
 
 # What is shown
+
+
+def test_what_became_of_a_published_plan_agrees_with_its_lists(
+    client: Visitor, plan: Reviewed
+) -> None:
+    approve_for(plan.row_id, plan.mine)
+    with writing() as session:
+        said = session.get_one(Approval, (plan.row_id, plan.other.id))
+        said.state = ApprovalState.REJECTED
+        session.get_one(Order, plan.new.id).version += 1  # amended since
+    with acting_as(JOB):
+        publication.publish(plan.row_id, now=NOW + HOUR)
+        found = counting.fates(db.session(), plan.row_id)
+        listed = counting.counts(db.session(), plan.row_id)
+        db.session.remove()
+    assert found == counting.Fates(
+        booked=2, waiting=0, overtaken=1, rejected=1, lapsed=0, left_out=1
+    )
+    assert found.booked == listed.new + listed.moved + listed.kept
+    assert found.overtaken + found.rejected + found.left_out == listed.left_out
+    park = client.enter(plan.park)
+    page = " ".join(shown(park, plan.path).split())
+    assert "Booked</dt><dd>2 <small>/ 5</small>" in page
+    assert "Rejected by a platform</dt><dd>1" in page
+    with writing() as session:
+        lapsed = sa.update(Approval).where(Approval.state == ApprovalState.REJECTED)
+        session.execute(lapsed.values(note=LAPSED))
+    assert "Lapsed in silence</dt><dd>1" in " ".join(shown(park, plan.path).split())
+
+
+def test_a_draft_says_nothing_of_what_became_of_it(client: Visitor, plan: Reviewed) -> None:
+    assert "What became of" not in shown(client.enter(plan.park), plan.path)
 
 
 def test_each_order_is_shown_under_its_fate_and_no_other(
