@@ -19,6 +19,7 @@ from platform_booking.accounts.models import (
     Role,
 )
 from platform_booking.bookings.models import Booking
+from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Platform, Resource
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -143,6 +144,15 @@ def _for_operators(session: Session, actor: Actor, *, now: datetime) -> Iterator
             _("No plan waits for approval. The next night runs at %(time)s.",
               time=current_app.config["SETTINGS"].night_at),
             _("Plans"), url_for("plans.index"),
+        )  # fmt: skip
+    asked = sa.select(Booking.id).where(Booking.state == BookingState.REQUESTED)
+    if not actor.is_park:
+        asked = asked.where(Booking.platform_id.in_(actor.platform_ids))
+    requests = _count(session, asked)
+    if requests:
+        yield Hint(
+            _("Requests that wait for your answer: %(n)s.", n=requests),
+            _("Requests"), url_for("attendance.requests"), urgent=True,
         )  # fmt: skip
     yield Hint(
         _("Bookings within the next 24 hours: %(n)s.", n=_count(session, today)),

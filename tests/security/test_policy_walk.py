@@ -139,7 +139,8 @@ class Walk:
 
     def look(self, cell: Cell, answer: TestResponse) -> set[str]:
         """Look for canaries; return the kinds of A's that the principal received."""
-        found = canaries_in(answer.text + str(answer.headers))
+        text = re.sub(r"\r\n[ \t]", "", answer.text)  # a calendar's lines are folded
+        found = canaries_in(text + str(answer.headers))
         also = cell.recipe.also if cell.principal.startswith("operator") else ()
         strange = {
             (firm, kind)
