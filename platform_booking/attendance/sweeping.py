@@ -7,8 +7,9 @@ state that the first has left. The clock is the database's, the same for every r
 Bookings of a plan are left alone: their orders decide what becomes of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session, aliased
 from platform_booking.attendance import rules
 from platform_booking.attendance.noting import note
 from platform_booking.audit import AuditEntry
+from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.models import Booking, Source, Usage
 from platform_booking.bookings.placing import release_all
 from platform_booking.bookings.states import BookingState
@@ -28,25 +30,41 @@ ASKED = "booking.ask"
 Part = Callable[[Session, datetime], int]
 
 
-def sweep(now: datetime | None = None) -> dict[str, int]:
+def sweep(
+    now: datetime | None = None, *, parts: Sequence[Part] | None = None
+) -> dict[str, int]:
     """Do everything that is due; return how many bookings each part met.
 
-    `now` None is the database's clock.
+    `now` None is the database's clock. What goes wrong in one part keeps no other from its
+    work, and is raised in the end.
     """
-    return {part.__name__: _all(part, now) for part in PARTS}
+    met: dict[str, int] = {}
+    failed: Exception | None = None
+    for part in PARTS if parts is None else parts:
+        try:
+            met[part.__name__] = _all(part, now)
+        except Exception as fault:
+            failed = failed or fault
+    if failed is not None:
+        raise failed
+    return met
 
 
 def _all(part: Part, now: datetime | None) -> int:
     met = 0
     for _batch in range(_MOST_BATCHES):
-        with transaction() as session:
-            moment = now or session.scalar(sa.select(sa.func.now()))
-            assert moment is not None
-            done = part(session, moment)
+        done = retrying(partial(_once, part, now))
         met += done
         if done < BATCH:
             break
     return met
+
+
+def _once(part: Part, now: datetime | None) -> int:
+    with transaction() as session:
+        moment = now or session.scalar(sa.select(sa.func.now()))
+        assert moment is not None
+        return part(session, moment)
 
 
 def lapse_unanswered(session: Session, now: datetime) -> int:

@@ -210,6 +210,17 @@ def test_where_nobody_checks_in_stays_complete_by_themselves(place: Place) -> No
     assert (place.state(booking), place.state(planned)) == (COMPLETED, CONFIRMED)
 
 
+def test_what_goes_wrong_in_one_part_of_the_job_keeps_no_other_from_its_work(place) -> None:
+    def broken(_session, _now) -> int:
+        raise ZeroDivisionError
+
+    place.policy()
+    booking = place.booking(at=MONDAY)
+    with acting_as(JOB), pytest.raises(ZeroDivisionError):
+        sweeping.sweep(MONDAY + 2 * HOUR, parts=(broken, sweeping.complete))
+    assert place.state(booking) is COMPLETED
+
+
 def test_who_forgets_to_check_out_is_checked_out_at_his_end(place: Place) -> None:
     at = on_grid(place.now)
     booking = place.booking(at=at)
