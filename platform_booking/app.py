@@ -37,6 +37,7 @@ from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
 from platform_booking.quotas import api as quotas_api
 from platform_booking.quotas import views as quotas_views
+from platform_booking.waitlist import api as waitlist_api
 from platform_booking.web import (
     actor,
     api,
@@ -81,6 +82,7 @@ APIS = (
     quotas_api.bp,
     feeds_api.bp,
     exchange_api.bp,
+    waitlist_api.bp,
 )
 """Blueprints of the API, one a feature; each knows its own address below /api/v1."""
 

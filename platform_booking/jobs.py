@@ -14,6 +14,8 @@ sweep bookings            at start, every minute          requests and confirmat
                                                           lapse, no-shows, what is over
 mail                      every 5 seconds                 notices by mail, where a server
                                                           is set
+waiting list              at start, every 5 seconds       offers that lapse, windows that
+                                                          are over, offers of what is free
 expire orders             at start, every hour            orders past their deadline
 forget                    every hour                      spent links, attempts to sign in,
                                                           answers kept for retries
@@ -52,6 +54,7 @@ from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import nightly, publication, services
 from platform_booking.planning.models import JobRequest, JobRun, Plan
 from platform_booking.planning.states import PlanState
+from platform_booking.waitlist.offering import Watch, tend
 from platform_booking.web.idempotency import forget_answers
 
 LEADER_LOCK = 0x706C_6174  # any number that nobody else locks in this database
@@ -331,6 +334,11 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             "mail",
             partial(mails.deliver, settings=settings),
             {"trigger": "interval", "seconds": 5},
+        ),
+        (
+            "waiting list",
+            partial(tend, Watch(), zone=settings.zone),
+            {"trigger": "interval", "seconds": 5} | at_once,
         ),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
         ("forget", forget, {"trigger": "interval", "hours": 1}),

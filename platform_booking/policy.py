@@ -304,6 +304,19 @@ POLICY: dict[str, Permission] = {
     "quotas_api.end": allow(
         *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
     ),
+    # Waiting.
+    **{
+        f"waitlist_api.{deed}": allow(
+            *EVERYBODY, action="waiting.read", relation=Relation.OWN_OR_OPERATED
+        )
+        for deed in ("index", "show")
+    },
+    **{
+        f"waitlist_api.{deed}": allow(
+            *FIRM, action="waiting.change", relation=Relation.OWN, writes=True
+        )
+        for deed in ("join", "withdraw", "accept", "let_go")
+    },
     # Free time.
     "finding.index": allow(*EVERYBODY, action="resource.busy", relation=Relation.MASKED),
     "finding_api.availability": allow(

@@ -181,6 +181,7 @@ class PolicySchema(Shape):
     confirm_hours = Whole(1, required=False)
     confirm_until_hours = Whole(0, required=False)
     checkin_early_minutes = Whole(0, required=False)
+    offer_minutes = Whole(5, 10080, required=False)
     per_day = Whole(1, required=False)
     gap_minutes = Whole(0, required=False)
     future_minutes = Whole(1, required=False)

@@ -255,6 +255,16 @@ RECIPES: dict[str, Recipe] = {
     "GET quotas_api.index": asked("firm"),
     "POST quotas_api.set_quota": asked(json={"period": "week", "minutes": -1}),
     "DELETE quotas_api.end": asked(guarded=True, quota_id="@quota_a"),
+    # Waiting.
+    "POST waitlist_api.join": asked(
+        json={"resource_id": "$resource", "from": "2000-01-03T01:00:00Z",
+              "to": "2000-01-03T02:00:00Z", "project_id": "@project_a"},
+    ),
+    "GET waitlist_api.index": asked("firm person"),
+    "GET waitlist_api.show": asked("firm person", waiting_id="@waiting_a"),
+    "POST waitlist_api.withdraw": asked(waiting_id="@waiting_a"),
+    "POST waitlist_api.accept": asked(waiting_id="@waiting_a"),
+    "POST waitlist_api.let_go": asked(waiting_id="@waiting_a"),
     # Free time.
     "GET finding.index": asked(query={"resource": "$resource_code"}),
     "GET finding_api.availability": asked(query={"resource": "$resource_code"}),

@@ -1,0 +1,138 @@
+"""Who may wait for what, and how long an offer stands. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_babel import gettext as _
+
+from platform_booking.errors import Violation
+
+MOST_OPEN = 10
+"""Open entries of one member; what an outage has displaced does not count."""
+
+OFFER_MINUTES = 60
+LEAST_TO_ANSWER = timedelta(minutes=5)
+"""Nothing is offered that leaves less time to answer."""
+
+MOST_PASSED = 3
+"""After so many offers that were let go an entry is withdrawn."""
+
+SHARE_DAYS = 28
+FIRST_RIGHT_DAYS = 14
+LONGEST_WINDOW = timedelta(days=366)
+GRID_MIN = 5
+
+# What another day may bring: nobody is kept from waiting by it.
+_CHANGES = frozenset(
+    {
+        "outage", "taken_back", "gap", "per_day", "rolling", "quota", "future_bookings",
+        "future_minutes", "promised_as_buddy", "area_needed", "short_notice", "past",
+        "occurrence_required", "no_occurrence", "registration_closed",
+    }
+)  # fmt: skip
+# What another place within the window may please.
+_OF_THE_PLACE = frozenset(
+    {"closed", "coarse_grid", "class_window", "level_hours", "buddy_needed"}
+)
+
+
+def entry_violations(
+    *,
+    from_at: datetime,
+    to_at: datetime,
+    minutes: int,
+    open_entries: int,
+    horizon_at: datetime | None,
+    first_start: datetime,
+) -> Iterator[Violation]:
+    """Yield what is wrong with an entry as such, so that all can be mended in one go."""
+    length = timedelta(minutes=max(minutes, 1))
+    if minutes < 1 or minutes % GRID_MIN:
+        yield Violation(
+            "grid", _("give a whole number of 5-minute steps, such as 60"), "minutes"
+        )
+    if to_at - from_at < length:
+        yield Violation(
+            "window",
+            _("the window is shorter than the stay; end it later, or ask for less time"),
+            "to",
+        )
+    elif to_at - from_at > LONGEST_WINDOW:
+        yield Violation("window", _("nobody waits longer than a year; end it sooner"), "to")
+    elif to_at < first_start + length:
+        yield Violation(
+            "too_late",
+            _("the window is over before an offer could be answered; end it later"),
+            "to",
+        )
+    if horizon_at is not None and to_at > horizon_at:
+        yield Violation(
+            "beyond_horizon",
+            _("the window ends beyond what may be booked by now; end it sooner"),
+            "to",
+        )
+    if open_entries >= MOST_OPEN:
+        yield Violation(
+            "waits_enough",
+            _(
+                "you wait in %(most)s places already; withdraw one of them first",
+                most=MOST_OPEN,
+            ),
+        )
+
+
+def lasting(broken: Iterable[Violation], *, one_place: bool) -> list[Violation]:
+    """Return of what a stay breaks that which no other day or place will mend."""
+    mended = _CHANGES if one_place else _CHANGES | _OF_THE_PLACE
+    return [violation for violation in broken if violation.rule not in mended]
+
+
+def notice(policy: Mapping[str, Any], *, self_run: bool) -> timedelta:
+    """Return how long before its start a stay must be booked."""
+    if not self_run:
+        return timedelta()
+    return max(
+        timedelta(days=policy.get("notice_days", 0)),
+        timedelta(hours=policy.get("notice_hours", 0)),
+    )
+
+
+def horizon(policy: Mapping[str, Any], *, self_run: bool, now: datetime) -> datetime | None:
+    """Return by when a stay may start that is booked now; None for no such bound."""
+    days = policy.get("horizon_days") if self_run else None
+    return None if days is None else now + timedelta(days=days)
+
+
+def respond_by(
+    policy: Mapping[str, Any], *, self_run: bool, starts_at: datetime, now: datetime
+) -> datetime:
+    """Return until when an offer that is made now stands."""
+    minutes = policy.get("offer_minutes", OFFER_MINUTES)
+    return min(
+        now + timedelta(minutes=minutes), starts_at - notice(policy, self_run=self_run)
+    )
+
+
+def first_start(policy: Mapping[str, Any], *, self_run: bool, now: datetime) -> datetime:
+    """Return the first start that leaves time to answer an offer."""
+    return now + LEAST_TO_ANSWER + notice(policy, self_run=self_run)
+
+
+def apart_from(
+    window: tuple[datetime, datetime],
+    let_go: Iterable[tuple[datetime, datetime]],
+    *,
+    minutes: int,
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the parts of a window, long enough, that meet no place that was let go."""
+    begins, ends = window
+    length = timedelta(minutes=minutes)
+    for from_at, to_at in sorted(let_go):
+        if to_at <= begins or from_at >= ends:
+            continue
+        if from_at - begins >= length:
+            yield begins, from_at
+        begins = max(begins, to_at)
+    if ends - begins >= length:
+        yield begins, ends
