@@ -16,6 +16,7 @@ from platform_booking.attendance import kiosk_views, usage_views
 from platform_booking.attendance import views as attendance_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
+from platform_booking.bookings import taken
 from platform_booking.bookings import views as bookings_views
 from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
@@ -142,6 +143,7 @@ def _web(app: Flask) -> None:
     headers.init_app(app)
     i18n.init_app(app)
     home.init_app(app)
+    taken.init_app(app)
     refusals.init_app(app)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)

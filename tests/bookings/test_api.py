@@ -123,7 +123,28 @@ def test_a_taken_slot_is_a_conflict_and_names_nobody(world) -> None:
     assert answer.json["code"] == "capacity_taken"
     assert answer.content_type == "application/problem+json"
     assert world.engineer.name not in answer.text
+    (told,) = answer.json["violations"]
+    assert (told["rule"], told["where"]) == ("capacity_taken", "starts_at")
+    assert "existing" not in answer.json
     assert len(rows()) == 1
+
+
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "k-9"}])
+def test_a_slot_taken_by_ones_own_firm_names_that_booking(world, headers) -> None:
+    made = world.call("POST", "/bookings", json=slot(world.etcher)).json
+    answer = world.call(
+        "POST",
+        "/bookings?lang=en",
+        json=slot(world.etcher, at=MONDAY + HOUR / 2),
+        headers=headers,
+    )
+    assert (answer.status_code, answer.json["code"]) == (409, "capacity_taken")
+    assert answer.json["existing"] == made["id"]
+    assert answer.json["link"] == f"/api/v1/bookings/{made['id']}"
+    (told,) = answer.json["violations"]
+    assert told["where"] == "starts_at"
+    assert told["message"] == answer.json["title"]
+    assert "Your organisation has a booking there already" in told["message"]
 
 
 def test_the_same_key_books_once_and_answers_alike(world) -> None:
