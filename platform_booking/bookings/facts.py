@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from flask_babel import gettext as _
-from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, joinedload
 
 from platform_booking.accounts.models import (
@@ -21,9 +20,10 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Project,
 )
+from platform_booking.bookings import facts_holding as holding
 from platform_booking.bookings import facts_reading as reading
-from platform_booking.bookings.facts_policy import CAPPED, bookable
-from platform_booking.bookings.models import Booking, Quota
+from platform_booking.bookings.facts_policy import bookable
+from platform_booking.bookings.models import Booking
 from platform_booking.bookings.picked import (
     Asker,
     Buddy,
@@ -201,7 +201,23 @@ def _resource(
     session: Session, named_by: Named, *, hold: bool
 ) -> tuple[Resource, Qualification | None]:
     """Read a resource, and wait for whoever books what is counted together with this."""
-    rivals = (_queue(named_by), _spend(named_by)) if hold else ()
+    rivals = (
+        (
+            holding.members(
+                named_by.resource,
+                runner=named_by.runner,
+                buddy=named_by.buddy,
+                buddy_row=named_by.buddy_row,
+            ),
+            holding.quotas(
+                named_by.resource,
+                organisation=named_by.organisation,
+                project=_where(named_by.project),
+            ),
+        )
+        if hold
+        else ()
+    )
     found = (
         session.execute(
             sa.select(Resource, Qualification, *rivals)
@@ -229,44 +245,6 @@ def _resource(
             ]
         )
     return found[0], found[1]
-
-
-def _queue(named_by: Named) -> sa.ScalarSelect[int]:
-    """Return a call that waits for other bookings of the same member, and of his buddy."""
-    capped = Resource.policy.has_any(sa.cast(list(CAPPED), ARRAY(sa.Text)))
-    if named_by.buddy is not None or named_by.buddy_row is not None:
-        capped = sa.true()
-    return (
-        sa.select(
-            sa.func.take_members(
-                named_by.runner,
-                sa.cast(named_by.buddy, sa.Uuid),
-                sa.cast(named_by.buddy_row, sa.Integer),
-                type_=sa.Integer,
-            )
-        )
-        .select_from(Resource)
-        .where(named_by.resource, Resource.self_run, capped)
-        .correlate(None)
-        .scalar_subquery()
-    )
-
-
-def _spend(named_by: Named) -> sa.ScalarSelect[int]:
-    """Return a call that waits for whoever spends the same quotas."""
-    firm = sa.select(Organisation.id).where(named_by.organisation).scalar_subquery()
-    project = sa.select(Project.id).where(_where(named_by.project)).scalar_subquery()
-    which = (
-        sa.select(Quota.id)
-        .select_from(Resource)
-        .join(Quota, reading.bound_quotas(Resource, firm, project))
-        .where(named_by.resource, Resource.kind != ResourceKind.EVENT)
-        .correlate(None)
-        .scalar_subquery()
-    )
-    return sa.select(
-        sa.func.take_quotas(sa.func.array(which), type_=sa.Integer)
-    ).scalar_subquery()
 
 
 def _where(named: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
