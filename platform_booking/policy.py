@@ -240,6 +240,12 @@ POLICY: dict[str, Permission] = {
     "bookings.cancel": allow(
         *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
     ),
+    "booking_changes.move": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
+    "booking_changes.cancel_series": allow(
+        *EVERYBODY, action="booking.change", relation=Relation.OWN_OR_OPERATED, writes=True
+    ),
     "bookings_api.book": allow(
         *EVERYBODY, action="booking.make", relation=Relation.OWN_OR_OPERATED, writes=True
     ),

@@ -119,4 +119,5 @@ class AskedMove:
     starts_at: datetime | None = None
     ends_at: datetime | None = None
     quantity: int | None = None
+    note: str = ""  # why; kept in the history
     override_reason: str = ""  # why the platform's staff set soft rules aside

@@ -13,17 +13,19 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 
-from platform_booking.bookings.asking import AskedSlot
+from platform_booking.bookings.asking import AskedMove, AskedSlot
+from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import Occurrence, Resource
 from platform_booking.errors import Violation
 
 Typed = dict[str, str]
 _NAMES = (
     "starts_at", "ends_at", "quantity", "organisation_id", "project_id", "recipe_id",
-    "occurrence_id", "wafer_mm", "class_rank", "buddy_id", "override_reason", "token",
+    "occurrence_id", "wafer_mm", "class_rank", "buddy_id", "override_reason", "note",
+    "token",
 )  # fmt: skip
 _LONGEST = 80
-_LONG = {"override_reason": 500}
+_LONG = {"override_reason": 500, "note": 500}
 _NOWHERE = datetime.min.replace(tzinfo=UTC)
 
 
@@ -88,6 +90,35 @@ def read(
     if _NOWHERE not in {starts_at, ends_at}:
         reading.slot = slot
     return reading
+
+
+def move_as_typed(booking: Booking, *, zone: ZoneInfo) -> Typed:
+    """Return what the form of a change shows at first: all as it stands."""
+    return {
+        "starts_at": local_text(booking.starts_at, zone),
+        "ends_at": local_text(booking.ends_at, zone),
+        "quantity": str(booking.quantity),
+        "note": "",
+        "override_reason": "",
+    }
+
+
+def read_move(
+    form: Mapping[str, str], *, zone: ZoneInfo, timed: bool
+) -> tuple[Typed, AskedMove, list[Violation]]:
+    """Read the form of a change. Where it is not `timed`, a dated run has its own times."""
+    reading = Reading(typed=typed_in(form), flags=())
+    times = {}
+    if timed:
+        for name in ("starts_at", "ends_at"):
+            times[name] = _moment(reading, name, zone)
+    asked = AskedMove(
+        **times,
+        quantity=_whole(reading, "quantity", otherwise=None),
+        note=reading.typed["note"],
+        override_reason=reading.typed["override_reason"],
+    )
+    return reading.typed, asked, reading.violations
 
 
 def moment_of(text: str, zone: ZoneInfo) -> datetime | None:

@@ -145,12 +145,17 @@ class MoveSchema(StrictSchema):
     starts_at = Instant()
     ends_at = Instant()
     quantity = Amount()
+    note = Text(
+        load_default="",
+        validate=validate.Length(max=500),
+        metadata={"description": "Why; kept in the booking's history."},
+    )
     override_reason = _reason()
 
     @validates_schema
     def something(self, data: dict[str, Any], **_: object) -> None:
         """Refuse a change of nothing."""
-        if not data.keys() - {"override_reason"}:
+        if not data.keys() - {"override_reason", "note"}:
             raise ValidationError(
                 str(_l("Name what changes: starts_at, ends_at or quantity."))
             )

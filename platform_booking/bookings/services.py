@@ -165,6 +165,16 @@ def fixed_because(line: BookingLine, *, now: datetime) -> Violation | None:
     return None
 
 
+def late_from(line: BookingLine) -> datetime | None:
+    """Return from when on cancelling counts as late, of a booking or what goes with it."""
+    dates = [
+        one.booking.starts_at - timedelta(hours=one.resource.policy["late_cancel_hours"])
+        for one in (line, *line.parts)
+        if one.resource.policy.get("late_cancel_hours") is not None and is_open(one)
+    ]
+    return min(dates, default=None)
+
+
 def is_late(line: BookingLine, *, now: datetime) -> bool:
     """Tell whether cancelling now counts as late."""
     hours = line.resource.policy.get("late_cancel_hours")
@@ -209,6 +219,7 @@ def _move(
                 one,
                 on_behalf=found[n].on_behalf,
                 before=before[n],
+                **({"note": asked.note} if asked.note else {}),
                 **judging.audited(set_aside[n], asked.override_reason),
             )
         tell_firm(session, "booking.move", line, now=now, others=going[1:])

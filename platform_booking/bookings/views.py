@@ -18,7 +18,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.projects import own_projects
-from platform_booking.bookings import forms, offering, queries, services, week
+from platform_booking.bookings import forms, history, offering, queries, services, week
 from platform_booking.bookings.queries import Wanted
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
@@ -126,7 +126,9 @@ def show(booking_id: UUID) -> ResponseReturnValue:
         and services.may_change(line, actor)
         and services.fixed_because(line, now=now) is None,
         colleagues=open_ and not services.may_change(line, actor),
-        late=services.is_late(line, now=now) and not services.is_staff_of(line, actor),
+        late_from=None if services.is_staff_of(line, actor) else services.late_from(line),
+        now=now,
+        history=history.deeds(db.session(), line, staff=services.is_staff_of(line, actor)),
         foreign=line.organisation.id != actor.organisation_id,
         staff=services.is_staff_of(line, actor),
         buddy=queries.buddy(db.session(), line.booking),

@@ -223,6 +223,11 @@ RECIPES: dict[str, Recipe] = {
     "GET bookings.new": asked(query={"resource": "$resource"}, also="firm"),
     "POST bookings.new": asked(form={"resource": "$resource", "day": "$day"}, also="firm"),
     "POST bookings.cancel": asked(form={"version": "1"}, booking_id="@booking_a"),
+    "GET booking_changes.move": asked(booking_id="@booking_a"),
+    "POST booking_changes.move": asked(form={"version": "1"}, booking_id="@booking_a"),
+    "POST booking_changes.cancel_series": asked(
+        form={"scope": "all"}, booking_id="@booking_a"
+    ),
     "POST bookings_api.book": asked(
         json={"resource_id": "$resource", "starts_at": "2000-01-03T01:00:00Z",
               "ends_at": "2000-01-03T02:00:00Z", "project_id": "@project_a"},
