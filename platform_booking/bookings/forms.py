@@ -5,24 +5,29 @@ are typed in the park's zone.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import MAXYEAR, MINYEAR, UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 
-from platform_booking.bookings.asking import AskedMove, AskedSlot
+from platform_booking.bookings.asking import AskedMove, AskedPart, AskedSlot
 from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import Occurrence, Resource
 from platform_booking.errors import Violation
 
 Typed = dict[str, str]
+PARTS = 3
+"""So many further resources has the form of a slot; the API takes more."""
+
+FREQUENCIES = ("daily", "weekly", "monthly")
 _NAMES = (
     "starts_at", "ends_at", "quantity", "organisation_id", "project_id", "recipe_id",
     "occurrence_id", "wafer_mm", "class_rank", "buddy_id", "override_reason", "note",
-    "token",
+    "token", "repeat", "every", "times", "until", "previewed",
+    *(f"with.{n}.{name}" for n in range(PARTS) for name in ("resource_id", "quantity")),
 )  # fmt: skip
 _LONGEST = 80
 _LONG = {"override_reason": 500, "note": 500}
@@ -59,8 +64,12 @@ def read(
     resource: Resource,
     runs: Sequence[Occurrence],
     zone: ZoneInfo,
+    codes: Mapping[str, UUID] | None = None,
 ) -> Reading:
-    """Read a form; what cannot be read is named with its field."""
+    """Read a form; what cannot be read is named with its field.
+
+    `codes` are those of the resources that may be booked beside.
+    """
     typed = typed_in(form)
     chosen = tuple(flag.replace("\x00", "")[:_LONGEST] for flag in flags[:50])
     reading = Reading(typed=typed, flags=chosen)
@@ -84,12 +93,59 @@ def read(
         wafer_mm=_whole(reading, "wafer_mm", otherwise=None),
         class_rank=_whole(reading, "class_rank", otherwise=None),
         flags=chosen,
+        parts=tuple(_parts(reading, codes or {})),
         buddy_id=_called(reading, "buddy_id"),
         override_reason=typed["override_reason"],
     )
     if _NOWHERE not in {starts_at, ends_at}:
         reading.slot = slot
     return reading
+
+
+def _parts(reading: Reading, codes: Mapping[str, UUID]) -> Iterator[AskedPart]:
+    """Yield what is to be booked beside: a resource by its code, or a capability."""
+    for n in range(PARTS):
+        called = reading.typed[f"with.{n}.resource_id"]
+        quantity = _whole(reading, f"with.{n}.quantity", otherwise=1)
+        if called:
+            which = codes.get(called)
+            yield AskedPart(
+                resource_id=which,
+                capability="" if which else called,
+                quantity=1 if quantity is None else quantity,
+            )
+
+
+def rule_of(reading: Reading) -> str:
+    """Return the rule of recurrence that a form asks for; "" for none, or a wrong one."""
+    typed = reading.typed
+    if typed["repeat"] not in FREQUENCIES:
+        return ""
+    every = _whole(reading, "every", otherwise=1)
+    times = _whole(reading, "times", otherwise=None)
+    until = typed["until"]
+    rule = f"FREQ={typed['repeat'].upper()};INTERVAL={every}"
+    if (times is None) == (not until):
+        _wrong(reading, "times", _("say how often, or until when; one of the two"))
+    elif times is not None:
+        rule += f";COUNT={times}"
+    else:
+        try:
+            rule += f";UNTIL={date.fromisoformat(until):%Y%m%d}"
+        except ValueError:
+            _wrong(reading, "until", _("not a day; write it as 2027-03-08"))
+    return rule
+
+
+def on_form(violations: Iterable[Violation]) -> list[Violation]:
+    """Return what is wrong with the form's fields for what the rules name."""
+    fields = {"rrule": "times"}
+    return [
+        replace(
+            one, where=fields.get(one.where, one.where.replace("capability", "resource_id"))
+        )
+        for one in violations
+    ]
 
 
 def move_as_typed(booking: Booking, *, zone: ZoneInfo) -> Typed:

@@ -376,6 +376,14 @@ def resources_to_pick(
     return list(found.values())
 
 
+def codes(session: Session) -> dict[str, UUID]:
+    """Return the ids of the resources in service by their codes."""
+    rows = session.execute(
+        sa.select(Resource.code, Resource.public_id).where(Resource.active)
+    )
+    return {row.code: row.public_id for row in rows}
+
+
 def occurrences_to_pick(
     session: Session, on: Resource, *, now: datetime
 ) -> Sequence[Occurrence]:

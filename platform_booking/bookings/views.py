@@ -1,6 +1,9 @@
 """Pages of bookings: one's own, a platform's day, the form of a slot, one booking."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
@@ -18,8 +21,19 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.projects import own_projects
-from platform_booking.bookings import forms, history, offering, queries, services, week
+from platform_booking.bookings import (
+    forms,
+    history,
+    offering,
+    queries,
+    recurring,
+    series,
+    services,
+    week,
+)
+from platform_booking.bookings.asking import AskedSeries
 from platform_booking.bookings.queries import Wanted
+from platform_booking.bookings.series import SeriesTried
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
 from platform_booking.clock import utcnow
@@ -77,10 +91,13 @@ def new() -> ResponseReturnValue:
         resource=resource,
         runs=queries.occurrences_to_pick(db.session(), resource, now=now),
         zone=_zone(),
+        codes=queries.codes(db.session()) if "with.0.resource_id" in request.form else {},
     )
-    slot = reading.slot
+    slot, rule = reading.slot, forms.rule_of(reading)
     if slot is None or reading.violations:
         return _form(resource, reading), 422
+    if rule:
+        return _recurring(resource, reading, AskedSeries(slot=slot, rule=rule))
 
     said = _("Booked.")
 
@@ -94,12 +111,56 @@ def new() -> ResponseReturnValue:
     try:
         address, anew = handed_in_once(_token(), deed)
     except RulesBroken as fault:
-        reading.violations = list(fault.violations)
+        reading.violations = forms.on_form(fault.violations)
         return _form(resource, reading), 422
     except Conflict as fault:
-        reading.violations = [_too_late(fault)]
+        reading.violations = _too_late(fault)
         return _form(resource, reading), 409
-    if anew:
+    return _arrived(address, said if anew else "")
+
+
+def _recurring(
+    resource: Resource, reading: forms.Reading, asked: AskedSeries
+) -> ResponseReturnValue:
+    """Show what would become of a series; book it when that was seen and is wanted."""
+    told: dict[str, Any] = {"actor": current_actor(), "now": utcnow(), "zone": _zone()}
+    seen = f"{asked.rule} {asked.slot.starts_at} {asked.slot.ends_at}"[:80]
+    sure = request.form.get("sure") and reading.typed["previewed"] == seen
+    reading.typed["previewed"] = seen
+    left_out = tuple(request.form.getlist("left_out", type=int)[: recurring.MOST])
+    said = ""
+
+    def deed() -> str:
+        nonlocal said
+        made = series.book_series(replace(asked, left_out=left_out), **told)
+        booked = [one.line for one in made.occurrences if one.line is not None]
+        said = _("Booked: %(number)s occurrences.", number=len(booked))
+        return url_for("bookings.show", booking_id=booked[0].booking.public_id)
+
+    try:
+        if sure:
+            address, anew = handed_in_once(_token(), deed)
+            return _arrived(address, said if anew else "")
+    except RulesBroken as fault:
+        reading.violations = forms.on_form(fault.violations)
+    except Conflict as fault:
+        reading.violations = _too_late(fault)
+    try:
+        preview = series.book_series(replace(asked, dry_run=True), **told)
+    except RulesBroken as fault:
+        reading.violations = forms.on_form(fault.violations)
+        return _form(resource, reading), 422
+    except Conflict as fault:
+        reading.violations = _too_late(fault)
+        return _form(resource, reading), 409
+    db.session().rollback()  # the dry run has left nothing to read on from
+    resource = queries.resource(db.session(), resource.public_id)
+    page = _form(resource, reading, preview=preview, left_out=left_out if sure else None)
+    return page, 422 if reading.violations else 200
+
+
+def _arrived(address: str, said: str) -> ResponseReturnValue:
+    if said:
         flash(said, "success")
     else:
         flash(
@@ -230,7 +291,13 @@ def _choose() -> ResponseReturnValue:
     )
 
 
-def _form(resource: Resource, reading: forms.Reading) -> str:
+def _form(
+    resource: Resource,
+    reading: forms.Reading,
+    *,
+    preview: SeriesTried | None = None,
+    left_out: Sequence[int] | None = None,
+) -> str:
     session, now, zone, typed = db.session(), utcnow(), _zone(), reading.typed
     for name, given in (("starts_at", "start"), ("ends_at", "end")):
         moment = forms.moment_of(request.args.get(given, "")[:80], zone)
@@ -276,6 +343,10 @@ def _form(resource: Resource, reading: forms.Reading) -> str:
         classes=[(c.rank, named(c)) for c in classes],
         all_flags=flags,
         typical=timedelta(minutes=resource.typical_minutes),
+        others=queries.resources_to_pick(session),
+        part_rows=range(forms.PARTS),
+        preview=preview,
+        left_out=left_out,
     )
 
 
@@ -301,7 +372,9 @@ def _firms(session: Session) -> list[tuple[UUID, str]]:
     return [(o.public_id, named(o)) for o in queries.organisations_to_pick(session)]
 
 
-def _too_late(fault: Conflict) -> Violation:
+def _too_late(fault: Conflict) -> list[Violation]:
+    if isinstance(fault, CapacityTaken) and fault.violations:
+        return forms.on_form(fault.violations)
     if isinstance(fault, CapacityTaken):
         message = _(
             "Somebody was faster: there is no room left in that time. What is free now is"
@@ -309,7 +382,7 @@ def _too_late(fault: Conflict) -> Violation:
         )
     else:
         message = _("Many are booking this just now. Try again in a moment.")
-    return Violation(fault.code, message, "starts_at")
+    return [Violation(fault.code, message, "starts_at")]
 
 
 def _shown_day(starts_at: datetime | None, *, now: datetime, zone: ZoneInfo) -> date:
