@@ -12,7 +12,7 @@ from platform_booking.bookings.asking import AskedMove
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.catalog.models import ResourceKind
 from platform_booking.clock import utcnow
-from platform_booking.db import db
+from platform_booking.db import db, release_connection
 from platform_booking.errors import (
     CapacityTaken,
     Conflict,
@@ -137,7 +137,7 @@ def _again(
     violations: list[Violation] | tuple[Violation, ...],
 ) -> str:
     """Show the form again, with the booking as it stands now."""
-    db.session().rollback()  # what the refused deed has read may be stale
+    release_connection()  # what the refused deed has read may be stale
     return _form(queries.booking_line(db.session(), booking_id), typed, list(violations))
 
 

@@ -37,7 +37,7 @@ from platform_booking.bookings.series import SeriesTried
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
 from platform_booking.clock import utcnow
-from platform_booking.db import db
+from platform_booking.db import db, release_connection
 from platform_booking.errors import (
     CapacityTaken,
     Conflict,
@@ -153,7 +153,7 @@ def _recurring(
     except Conflict as fault:
         reading.violations = _too_late(fault)
         return _form(resource, reading), 409
-    db.session().rollback()  # the dry run has left nothing to read on from
+    release_connection()  # the dry run has left nothing to read on from
     resource = queries.resource(db.session(), resource.public_id)
     page = _form(resource, reading, preview=preview, left_out=left_out if sure else None)
     return page, 422 if reading.violations else 200
