@@ -16,8 +16,8 @@ from platform_booking.attendance import kiosk_views, usage_views
 from platform_booking.attendance import views as attendance_views
 from platform_booking.board import views as board_views
 from platform_booking.bookings import api as bookings_api
-from platform_booking.bookings import taken
 from platform_booking.bookings import change_views as booking_change_views
+from platform_booking.bookings import taken
 from platform_booking.bookings import views as bookings_views
 from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import views as catalog_views
