@@ -405,7 +405,7 @@ def test_asking_for_a_night_by_page(plan: Reviewed, operator: Visitor) -> None:
     assert "The scheduler begins within seconds." in first.text
     assert f"The allocation of {tonight} has been asked for and waits" in first.text
     again = operator.submit("/plans/run", {"night": tonight}, follow_redirects=True)
-    assert "already running or asked for" in again.text
+    assert "Wait until it is done" in again.text
     assert len(requests()) == 1
 
 
