@@ -48,8 +48,10 @@ def compose(session: Session, notice: Notice, *, settings: Settings) -> list[Mai
     line = _booking(session, notice)
     mails = []
     for member in _readers(session, notice):
+        # The job sees every row; row-level security would keep them from this reader.
+        own = line if line and line.organisation.id == member.organisation_id else None
         with force_locale(member.locale):
-            message = _message(notice, member, line, settings=settings)
+            message = _message(notice, member, own, settings=settings)
         mails.append(Mail(notice.id, member.id, message))
     return mails
 
@@ -79,7 +81,7 @@ def _readers(session: Session, notice: Notice) -> Sequence[Member]:
 
 
 def _booking(session: Session, notice: Notice) -> BookingLine | None:
-    """Return the booking that a notice tells of, if it is the receivers' own."""
+    """Return the booking that a notice tells of."""
     named_id = notice.payload.get("booking")
     if named_id is None:
         return None
@@ -90,15 +92,7 @@ def _booking(session: Session, notice: Notice) -> BookingLine | None:
     found = lines_where(
         session, Booking.public_id == public_id, order=(Booking.id.asc(),), limit=1
     )
-    if not found:
-        return None
-    # Jobs see every row, whom row-level security would keep from this one: only the firm's.
-    firm = notice.organisation_id
-    if firm is None:
-        firm = session.scalar(
-            sa.select(Member.organisation_id).where(Member.id == notice.member_id)
-        )
-    return found[0] if found[0].organisation.id == firm else None
+    return found[0] if found else None
 
 
 def _message(
@@ -117,9 +111,7 @@ def _message(
     message["Auto-Submitted"] = "auto-generated"
     message.set_content("\n".join(text))
     if line is not None and settings.mail_sender is not None:
-        entry = wording.entry_of(
-            line, base_url=base, own_firm=member.organisation_id or line.organisation.id
-        )
+        entry = wording.entry_of(line, base_url=base, own_firm=member.organisation_id)
         gone = entry.status is ics.Status.CANCELLED
         invitation = ics.Invitation(
             method=ics.Method.CANCEL if gone else ics.Method.REQUEST,
@@ -145,6 +137,15 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "booking.made": lambda: _("Booked: %(what)s", what=what),
         "booking.moved": lambda: _("Moved: %(what)s", what=what),
         "booking.cancelled": lambda: _("Cancelled: %(what)s", what=what),
+        "booking.approved": lambda: _("Approved: %(what)s", what=what),
+        "booking.declined": lambda: _("Declined: %(what)s", what=what),
+        "booking.handed_over": lambda: _("Handed over: %(what)s", what=what),
+        "booking.lapsed": lambda: _("Lapsed: %(what)s", what=what),
+        "booking.to_confirm": lambda: _(
+            "Please confirm that you come: %(what)s", what=what
+        ),
+        "booking.no_show": lambda: _("Missed: %(what)s", what=what),
+        "booking.displaced": lambda: _("Displaced by an outage: %(what)s", what=what),
         "order.placed": lambda: _("Your order has been placed"),
         "order.moved": lambda: _("Your order has been moved"),
         "order.left_out": lambda: _("Your order found no place last night"),

@@ -24,7 +24,13 @@ from platform_booking.jobs import _Work, scheduler_of
 from platform_booking.notices import delivery
 from platform_booking.notices.models import Notice
 from platform_booking.notices.outbox import tell
-from tests.factories import make_member, make_organisation, writing
+from tests.factories import (
+    make_member,
+    make_operator,
+    make_organisation,
+    make_project,
+    writing,
+)
 from tests.feeds.reading import Feeds, events, small_park
 from tests.notices.post import Post, post_office
 from tests.service import ROOT, environment
@@ -270,6 +276,26 @@ def test_no_mail_shows_a_booking_of_another_firm(
     ((_, message),) = post.mails
     assert not any(p.get_content_type() == "text/calendar" for p in message.walk())
     assert str(foreign.public_id) not in message.as_string()
+
+
+def test_what_staff_booked_for_a_firm_does_not_tell_them_what_it_is_for(
+    app: Flask, client, settings: Settings, post: Post
+) -> None:
+    feeds = Feeds(client)
+    with writing() as session:
+        project = make_project(session, feeds.park.firm, code="SECRET-1")
+        operator = make_operator(session, session.merge(feeds.park.tool).platform)
+    booking = feeds.book(member_id=operator.id, project_id=project.id)
+    with writing() as session:
+        tell(
+            session, kind="booking.to_confirm", now=utcnow(), member_id=operator.id,
+            organisation_id=feeds.park.firm.id,
+            payload={"booking": str(booking.public_id), "resource": "R"},
+        )  # fmt: skip
+    assert deliver(settings) == 1
+    ((_, message),) = post.mails
+    assert "R" in message["Subject"]
+    assert not any(p.get_content_type() == "text/calendar" for p in message.walk())
 
 
 def test_the_scheduler_mails_every_few_seconds(make_app) -> None:
