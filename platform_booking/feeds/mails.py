@@ -141,9 +141,7 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "booking.declined": lambda: _("Declined: %(what)s", what=what),
         "booking.handed_over": lambda: _("Handed over: %(what)s", what=what),
         "booking.lapsed": lambda: _("Lapsed: %(what)s", what=what),
-        "booking.to_confirm": lambda: _(
-            "Please confirm that you come: %(what)s", what=what
-        ),
+        "booking.to_confirm": lambda: _("Please say that you come: %(what)s", what=what),
         "booking.no_show": lambda: _("Missed: %(what)s", what=what),
         "booking.displaced": lambda: _("Displaced by an outage: %(what)s", what=what),
         "order.placed": lambda: _("Your order has been placed"),
