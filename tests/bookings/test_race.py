@@ -174,7 +174,7 @@ def race(url: str, ground: Field, *, attempts: int, seed: int) -> Outcome:
         for n in range(CLIENTS)
     ]
     began = time.monotonic()
-    with _processes(PROCESSES) as running:
+    with processes(PROCESSES) as running:
         for n, process in enumerate(running):
             json.dump({"url": url, "clients": clients[n::PROCESSES]}, process.stdin)
             process.stdin.close()
@@ -203,7 +203,7 @@ def race(url: str, ground: Field, *, attempts: int, seed: int) -> Outcome:
 
 
 @contextmanager
-def _processes(number: int) -> Iterator[Sequence[subprocess.Popen[str]]]:
+def processes(number: int) -> Iterator[Sequence[subprocess.Popen[str]]]:
     command = [sys.executable, "-m", "tests.bookings.racers"]
     running = [
         subprocess.Popen(
