@@ -20,6 +20,7 @@ from platform_booking.bookings import change_views as booking_change_views
 from platform_booking.bookings import taken
 from platform_booking.bookings import views as bookings_views
 from platform_booking.catalog import api as catalog_api
+from platform_booking.catalog import services as catalog_services
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
@@ -31,6 +32,7 @@ from platform_booking.finding import api as finding_api
 from platform_booking.finding import refusals
 from platform_booking.finding import views as finding_views
 from platform_booking.orders import api as orders_api
+from platform_booking.orders import displacing as orders_displacing
 from platform_booking.orders import views as orders_views
 from platform_booking.owning import api as owning_api
 from platform_booking.owning import views as owning_views
@@ -40,6 +42,7 @@ from platform_booking.policy import POLICY
 from platform_booking.quotas import api as quotas_api
 from platform_booking.quotas import views as quotas_views
 from platform_booking.waitlist import api as waitlist_api
+from platform_booking.waitlist import displacing as waitlist_displacing
 from platform_booking.web import (
     actor,
     api,
@@ -157,6 +160,8 @@ def _web(app: Flask) -> None:
         attendance_of=attendance_views.attendance_of,
         quotas_of_ours=quotas_views.quotas_of_ours,
     )
+    for displacer in (orders_displacing.displace, waitlist_displacing.displace):
+        catalog_services.on_outage(displacer)
     permission.verify(app, POLICY)
 
 

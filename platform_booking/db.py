@@ -6,13 +6,15 @@ scheduler and the command line speak as `pb_job`, which sees every row. People's
 transactions wait for nobody long: the service would rather say that it is busy.
 """
 
-from collections.abc import Iterator
+import random
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -20,8 +22,16 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
 
+from platform_booking.errors import Conflict
+
+RETRIED = frozenset({"40001", "40P01", "55P03"})
+"""Serialisation failure, deadlock, lock timeout: another try may well succeed."""
+
+T = TypeVar("T")
+_TRIES = 6
 _OPEN = "transaction_open"
 _ENCLOSING = "enclosing"
 
@@ -233,3 +243,30 @@ def transaction() -> Iterator[Session]:
 def release_connection() -> None:
     """End a read without keeping its connection, before something slow."""
     db.session().rollback()
+
+
+def retrying(work: Callable[[], T]) -> T:
+    """Run one whole unit of work, again where the database asks for another try.
+
+    `work` opens its own transaction. The waits between tries grow and are jittered, so that
+    rivals do not meet again.
+
+    Raises
+    ------
+    Conflict
+        If others hold what is needed for longer than all tries.
+    """
+    for attempt in range(1, _TRIES + 1):
+        try:
+            return work()
+        except DBAPIError as fault:
+            if sqlstate(fault) not in RETRIED:
+                raise
+            if attempt < _TRIES:
+                time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 - jitter
+    raise Conflict
+
+
+def sqlstate(fault: DBAPIError) -> str:
+    """Return the five characters that name the fault, "" if there are none."""
+    return getattr(fault.orig, "sqlstate", None) or ""

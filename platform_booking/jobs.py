@@ -16,6 +16,8 @@ mail                      every 5 seconds                 notices by mail, where
                                                           is set
 waiting list              at start, every 5 seconds       offers that lapse, windows that
                                                           are over, offers of what is free
+displaced orders          every 5 seconds                 what else is booked of an order
+                                                          that an outage has displaced
 expire orders             at start, every hour            orders past their deadline
 forget                    every hour                      spent links, attempts to sign in,
                                                           answers kept for retries
@@ -49,6 +51,7 @@ from platform_booking.db import JOB, acting_as, db, transaction
 from platform_booking.errors import BookingError, NightRunning, NightStopped
 from platform_booking.feeds import mails
 from platform_booking.notices.outbox import tell
+from platform_booking.orders.displacing import free_the_rest
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import nightly, publication, services
@@ -212,6 +215,12 @@ def expire_orders() -> int:
         return len(orders)
 
 
+def free_displaced() -> int:
+    """Let orders that an outage has displaced wait as a whole."""
+    with transaction() as session:
+        return free_the_rest(session, utcnow())
+
+
 def forget() -> None:
     """Delete what is kept for a time only and is past it."""
     with transaction() as session:
@@ -340,6 +349,7 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             partial(tend, Watch(), zone=settings.zone),
             {"trigger": "interval", "seconds": 5} | at_once,
         ),
+        ("displaced orders", free_displaced, {"trigger": "interval", "seconds": 5}),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
         ("forget", forget, {"trigger": "interval", "hours": 1}),
     )

@@ -4,32 +4,32 @@ The guards answer with constraint names and SQLSTATEs. Their texts show rows of 
 organisations, so nothing of them leaves this module.
 """
 
-import random
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from platform_booking.db import RETRIED, retrying, sqlstate
 from platform_booking.errors import (
     CapacityTaken,
-    Conflict,
     NotFound,
     RulesBroken,
     Violation,
 )
 
-RETRIED = frozenset({"40001", "40P01", "55P03"})
-"""Serialisation failure, deadlock, lock timeout: another try may well succeed."""
+__all__ = [
+    "RETRIED",
+    "capacity_conflicts",
+    "constraint",
+    "retrying",
+    "sqlstate",
+    "wait_briefly",
+]
 
 LOCK_TIMEOUT_MS = 3_000
-_TRIES = 6
 _EXCLUSION, _CHECK, _FOREIGN_KEY = "23P01", "23514", "23503"
-
-T = TypeVar("T")
 
 
 def wait_briefly(session: Session) -> None:
@@ -65,33 +65,6 @@ def capacity_conflicts() -> Iterator[None]:
         if state == _CHECK:
             raise RulesBroken([_broken(constraint(fault))]) from None
         raise
-
-
-def retrying(work: Callable[[], T]) -> T:
-    """Run one whole unit of work, again where the database asks for another try.
-
-    `work` opens its own transaction. The waits between tries grow and are jittered, so that
-    rivals do not meet again.
-
-    Raises
-    ------
-    Conflict
-        If others hold what is needed for longer than all tries.
-    """
-    for attempt in range(1, _TRIES + 1):
-        try:
-            return work()
-        except DBAPIError as fault:
-            if sqlstate(fault) not in RETRIED:
-                raise
-            if attempt < _TRIES:
-                time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 - jitter
-    raise Conflict
-
-
-def sqlstate(fault: DBAPIError) -> str:
-    """Return the five characters that name the fault, "" if there are none."""
-    return getattr(fault.orig, "sqlstate", None) or ""
 
 
 def constraint(fault: DBAPIError) -> str:

@@ -199,7 +199,8 @@ def declare(new: NewOutage, resource_id: UUID) -> Any:
     done = services.declare_outage(resource_id, new, actor=current_actor(), now=utcnow())
     location = url_for("catalog_api.outages", resource=done.resource.code)
     return (
-        _outage(done.outage, done.resource) | {"hits": done.hits},
+        _outage(done.outage, done.resource)
+        | {"hits": done.hits, "displaced": done.displaced},
         {"Location": location},
     )
 

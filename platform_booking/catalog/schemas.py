@@ -204,7 +204,14 @@ class DeclaredSchema(OutageSchema):
 
     hits = fields.Integer(
         required=True,
-        metadata={"description": "bookings in that time; they stand until they are moved"},
+        metadata={"description": "Bookings in that time before it was declared."},
+    )
+    displaced = fields.Integer(
+        required=True,
+        metadata={
+            "description": "Bookings that lost their place by it, what was booked together"
+            " with them included. Their owners are told, and wait with first right."
+        },
     )
 
 

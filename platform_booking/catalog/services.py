@@ -1,7 +1,13 @@
-"""Outages are declared and ended here, each act a transaction."""
+"""Outages are declared and ended here, each act a transaction.
 
+What becomes of the bookings in an outage's time is decided above the catalogue: the app
+names who does so with `on_outage`, and it is done in the transaction that declares it.
+"""
+
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -11,18 +17,51 @@ from sqlalchemy.orm import Session
 from platform_booking import audit
 from platform_booking.catalog import queries
 from platform_booking.catalog.models import Outage, Resource
+from platform_booking.catalog.occupancy import Taken
 from platform_booking.catalog.rules import NewOutage, outage_violations
-from platform_booking.db import transaction
+from platform_booking.catalog.shares import busy
+from platform_booking.db import retrying, transaction
 from platform_booking.errors import (
     AlreadyThere,
     Forbidden,
     IllegalMove,
     NotFound,
     RulesBroken,
+    Violation,
 )
 from platform_booking.web.actor import Actor
 
 _PATIENCE_MS = 3_000
+
+Displacer = Callable[[Session, Resource, Outage, datetime], int]
+"""Takes the bookings that an outage hits out of its way; returns how many."""
+
+_displacers: list[Displacer] = []
+
+
+def on_outage(displacer: Displacer) -> None:
+    """Call `displacer` for each outage from now on, once; in the order of naming them."""
+    if displacer not in _displacers:
+        _displacers.append(displacer)
+
+
+def displace(session: Session, resource: Resource, outage: Outage, now: datetime) -> int:
+    """Take what an outage hits out of its way; return how many bookings lost their place.
+
+    Within the caller's transaction, which holds the guard of the resource.
+    """
+    return sum(act(session, resource, outage, now) for act in _displacers)
+
+
+def hold(session: Session, resource: Resource) -> None:
+    """Raise the guard's counter first, as bookings do: neither overtakes the other."""
+    session.execute(sa.text(f"SET LOCAL lock_timeout = {_PATIENCE_MS}"))
+    session.execute(
+        sa.update(Resource)
+        .where(Resource.id == resource.id)
+        .values(guard_seq=Resource.guard_seq + 1)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +70,12 @@ class Declared:
 
     outage: Outage
     resource: Resource
-    hits: int  # bookings in that time; they stand until somebody moves or cancels them
+    hits: int  # bookings in that time
+    displaced: int  # bookings that lost their place by it and wait with first right
 
 
-def hits(resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime) -> int:
-    """Return how many bookings lie in the time of an outage, before it is declared.
+def hits(resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime) -> list[Taken]:
+    """Return what is booked in the time of an outage, before it is declared.
 
     Raises
     ------
@@ -47,13 +87,14 @@ def hits(resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime) -> i
         resource = _operated(session, resource_id, actor)
         if broken:
             raise RulesBroken(broken)
-        return queries.bookings_within(session, resource.id, new.starts_at, new.ends_at)
+        found = busy(session, [resource.id], max(new.starts_at, now), new.ends_at)
+        return sorted(found.get(resource.id, ()), key=lambda one: one.starts_at)
 
 
 def declare_outage(
     resource_id: UUID, new: NewOutage, *, actor: Actor, now: datetime
 ) -> Declared:
-    """Declare a resource down for a time. Bookings in that time do not keep it from it.
+    """Declare a resource down for a time; what is booked in that time is displaced.
 
     Raises
     ------
@@ -66,11 +107,22 @@ def declare_outage(
         If the same time has been declared for it as an outage of the same kind.
     """
     broken = list(outage_violations(new, now=now))
+    return retrying(partial(_declare, resource_id, new, broken, actor=actor, now=now))
+
+
+def _declare(
+    resource_id: UUID,
+    new: NewOutage,
+    broken: list[Violation],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> Declared:
     with transaction() as session:
         resource = _operated(session, resource_id, actor)
         if broken:
             raise RulesBroken(broken)
-        _guard(session, resource)
+        hold(session, resource)
         _insist_on_anew(session, resource, new)
         outage = Outage(
             resource_id=resource.id,
@@ -83,6 +135,7 @@ def declare_outage(
         session.add(outage)
         session.flush()  # its id outside
         hits = queries.bookings_within(session, resource.id, new.starts_at, new.ends_at)
+        displaced = displace(session, resource, outage, now)
         audit.record(
             session,
             act="outage.declare",
@@ -95,9 +148,10 @@ def declare_outage(
                 "kind": new.kind.value,
                 "reason": outage.reason,
                 "hits": hits,
+                "displaced": displaced,
             },
         )
-    return Declared(outage, resource, hits)
+    return Declared(outage, resource, hits, displaced)
 
 
 def end_outage(outage_id: UUID, *, actor: Actor, now: datetime) -> Resource:
@@ -116,7 +170,7 @@ def end_outage(outage_id: UUID, *, actor: Actor, now: datetime) -> Resource:
         outage = _outage(session, outage_id)
         resource = session.get_one(Resource, outage.resource_id)
         insist_on_operating(resource, actor)
-        _guard(session, resource)
+        hold(session, resource)
         outage = _outage(session, outage_id)  # somebody may have ended it meanwhile
         if outage.ends_at <= now:
             raise IllegalMove
@@ -186,14 +240,3 @@ def insist_on_operating(resource: Resource, actor: Actor) -> None:
     """
     if not actor.is_park and resource.platform_id not in actor.platform_ids:
         raise Forbidden
-
-
-def _guard(session: Session, resource: Resource) -> None:
-    """Raise the guard's counter first, as bookings do: neither overtakes the other."""
-    session.execute(sa.text(f"SET LOCAL lock_timeout = {_PATIENCE_MS}"))
-    session.execute(
-        sa.update(Resource)
-        .where(Resource.id == resource.id)
-        .values(guard_seq=Resource.guard_seq + 1)
-        .execution_options(synchronize_session=False)
-    )

@@ -22,6 +22,7 @@ from flask_babel import ngettext
 from platform_booking.catalog import forms, pictures, queries, services, wording
 from platform_booking.catalog.facts import facts
 from platform_booking.catalog.models import Platform, Resource, ResourceKind
+from platform_booking.catalog.occupancy import Taken
 from platform_booking.catalog.shares import Outlook, fortnight, outlooks, together
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -125,7 +126,7 @@ def declare(code: str) -> ResponseReturnValue:
     except AlreadyThere as fault:
         told = Violation(fault.code, str(fault), "starts_at")
         return _resource_page(of, filled=filled, violations=[told]), 409
-    flash(_declared(done.hits), "warning" if done.hits else "success")
+    flash(_declared(done.displaced), "warning" if done.displaced else "success")
     return redirect(url_for("catalog.resource", code=code))
 
 
@@ -145,7 +146,7 @@ def _resource_page(
     of: Resource,
     *,
     filled: forms.OutageForm | None = None,
-    hits: int = 0,
+    hits: Sequence[Taken] = (),
     violations: Sequence[Violation] = (),
 ) -> str:
     session = db.session()
@@ -181,16 +182,16 @@ def _resource_page(
     )
 
 
-def _declared(hits: int) -> str:
-    if not hits:
-        return str(_("Declared. No booking lies in that time."))
+def _declared(displaced: int) -> str:
+    if not displaced:
+        return str(_("Declared. No booking loses its place."))
     return str(
         ngettext(
-            "Declared. %(num)d booking lies in that time and stands until it is moved or"
-            " cancelled.",
-            "Declared. %(num)d bookings lie in that time and stand until they are moved or"
-            " cancelled.",
-            hits,
+            "Declared. %(num)d booking is displaced: its owner is told, and waits with"
+            " first right.",
+            "Declared. %(num)d bookings are displaced: their owners are told, and wait with"
+            " first right.",
+            displaced,
         )
     )
 

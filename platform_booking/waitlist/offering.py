@@ -39,6 +39,7 @@ from platform_booking.finding.lanes import (
 )
 from platform_booking.finding.search import search
 from platform_booking.waitlist import queries, rules
+from platform_booking.waitlist.displacing import displace_companions, displace_taken_back
 from platform_booking.waitlist.judging import Place, insist
 from platform_booking.waitlist.noting import note
 from platform_booking.waitlist.services import lapse_offer
@@ -67,6 +68,8 @@ def tend(watch: Watch, *, zone: ZoneInfo, now: datetime | None = None) -> dict[s
     `now` None is the database's clock. Returns how many entries each part met.
     """
     done = {
+        "displaced": _all(displace_taken_back, now, least=1)
+        + _all(displace_companions, now),
         "lapsed": _all(_lapse, now),
         "over": _all(_end, now),
         "offered": 0,
@@ -316,12 +319,13 @@ def _end(session: Session, now: datetime) -> int:
     return len(rows)
 
 
-def _all(part: Part, now: datetime | None) -> int:
+def _all(part: Part, now: datetime | None, *, least: int = BATCH) -> int:
+    """Do a part until it meets fewer than `least`."""
     met = 0
     while True:
         done = retrying(partial(_once, part, now))
         met += done
-        if done < BATCH:
+        if done < least:
             return met
 
 

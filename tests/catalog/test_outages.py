@@ -129,8 +129,8 @@ def test_an_outage_is_declared_with_a_line_in_the_audit(app: Flask, park: Park) 
         "pump",
         park.operator.id,
     )
-    assert guard_of(park.etcher) == before + 1
-    (entry,) = stored(AuditEntry)
+    assert guard_of(park.etcher) > before
+    entry = next(e for e in stored(AuditEntry) if e.act == "outage.declare")
     assert (entry.act, entry.platform_id, entry.member_id) == (
         "outage.declare",
         park.fab.id,
@@ -240,7 +240,8 @@ def test_two_who_end_the_same_outage_do_it_once(app: Flask, park: Park) -> None:
     for thread in threads:
         thread.join(30)
     assert sorted(came_of) == ["ended", "gone"]
-    assert len(stored(AuditEntry)) == 1
+    acts = [entry.act for entry in stored(AuditEntry)]
+    assert acts.count("outage.declare") == 1
 
 
 def test_the_same_outage_is_declared_once_whoever_is_faster(app: Flask, park: Park) -> None:
@@ -267,7 +268,8 @@ def test_the_same_outage_is_declared_once_whoever_is_faster(app: Flask, park: Pa
         thread.join(30)
     (row,) = stored()
     assert sorted(came_of) == [("declared", row.public_id), ("there", row.public_id)]
-    assert len(stored(AuditEntry)) == 1
+    acts = [entry.act for entry in stored(AuditEntry)]
+    assert acts.count("outage.declare") == 1
 
 
 def test_the_database_keeps_no_outage_twice(app: Flask, park: Park) -> None:
@@ -321,7 +323,7 @@ def test_an_outage_that_hits_nothing_is_declared_at_once(app: Flask, park: Park)
         ),
         follow_redirects=True,
     )
-    assert "Declared. No booking lies in that time." in answer.text
+    assert "Declared. No booking loses its place." in answer.text
     assert "quarterly service" in answer.text
     (row,) = stored()
     assert row.starts_at == today_at(0, days=8)  # the form's times are the park's
@@ -342,7 +344,7 @@ def test_an_outage_that_hits_bookings_says_how_many_before_and_after(
         form() | {"confirmed": "yes"},
         follow_redirects=True,
     )
-    assert "Declared. 1 booking lies in that time and stands" in done.text
+    assert "Declared. 1 booking is displaced" in done.text
     assert len(stored()) == 1
 
 

@@ -1,0 +1,274 @@
+"""What an outage hits is displaced with first right; nobody is silently dropped."""
+
+from collections import Counter
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+from flask import Flask
+
+from platform_booking.bookings.models import Booking, Source, Usage, Waiting
+from platform_booking.bookings.states import ACTIVE, BookingState, WaitingState
+from platform_booking.catalog.models import Outage, OutageKind
+from platform_booking.clock import utcnow
+from platform_booking.db import JOB, acting_as
+from platform_booking.jobs import free_displaced
+from platform_booking.orders.models import Order, Step, StepBooking
+from platform_booking.orders.states import StepState
+from tests.attendance.place import Place, made, on_grid
+from tests.factories import (
+    add_step,
+    make_booking,
+    make_order,
+    make_platform,
+    make_recipe,
+    make_resource,
+    writing,
+)
+from tests.waitlist.queue import HOUR, answer, run, show, tomorrow, wait
+
+DISPLACED = BookingState.DISPLACED
+
+
+@pytest.fixture
+def place(app: Flask) -> Place:
+    return made(app)
+
+
+def declare(place: Place, *, at=None, hours=1, kind="scheduled_down", tool=None):
+    at = at or tomorrow()
+    done = place.program(place.operator)(
+        "POST",
+        f"/resources/{(tool or place.tool).public_id}/outages",
+        json={
+            "starts_at": at.isoformat(),
+            "ends_at": (at + hours * HOUR).isoformat(),
+            "kind": kind,
+            "reason": "pump",
+        },
+    )
+    assert done.status_code == 201, done.text
+    return done.json
+
+
+def entries() -> list[Waiting]:
+    with writing() as session:
+        return list(session.scalars(sa.select(Waiting).order_by(Waiting.id)))
+
+
+def test_what_an_outage_hits_waits_with_first_right_and_is_offered_time(place) -> None:
+    booking = place.booking(at=tomorrow(), hours=2)
+    untouched = place.booking(at=tomorrow() + 5 * HOUR)
+    done = declare(place, hours=4)
+    assert (done["hits"], done["displaced"]) == (1, 1)
+    assert place.state(booking) is DISPLACED
+    assert place.state(untouched) is BookingState.CONFIRMED
+    [entry] = entries()
+    assert (entry.displaced_id, entry.first_right, entry.minutes) == (booking.id, True, 120)
+    assert entry.to_at >= tomorrow() + timedelta(days=14)
+    assert ("booking.displaced", place.engineer.id) in place.told()
+    assert "booking.displace" in place.deeds(booking)
+    assert run()["offered"] == 1
+    accepted = answer(place, place.engineer, {"id": entry.public_id}, "accept")
+    assert accepted.status_code == 200, accepted.text
+
+
+def test_the_displaced_are_asked_before_those_who_waited_longer(place) -> None:
+    place.booking(at=tomorrow())
+    waits = wait(place, place.rival, window=3).json
+    place.booking(at=tomorrow() + HOUR, hours=2)
+    declare(place)
+    with writing() as session:
+        session.execute(
+            sa.update(Waiting)
+            .where(Waiting.first_right)
+            .values(from_at=tomorrow() - HOUR, to_at=tomorrow())
+        )
+        session.execute(
+            sa.update(Waiting)
+            .where(~Waiting.first_right)
+            .values(from_at=tomorrow() - HOUR, to_at=tomorrow())
+        )
+    assert run()["offered"] == 1
+    [first] = [e for e in entries() if e.state is WaitingState.OFFERED]
+    assert first.first_right
+    assert show(place, place.rival, waits)["state"] == "waiting"
+
+
+def test_what_is_in_use_ends_by_an_unscheduled_outage_and_not_by_a_scheduled(place) -> None:
+    begun = on_grid(utcnow()) - HOUR
+    booking = place.booking(at=begun, hours=3, state=BookingState.IN_USE)
+    with writing() as session:
+        session.add(
+            Usage(
+                booking_id=booking.id,
+                resource_id=booking.resource_id,
+                platform_id=place.platform.id,
+                organisation_id=booking.organisation_id,
+                began_at=begun,
+            )
+        )
+    assert declare(place, at=on_grid(utcnow()) + HOUR / 2)["displaced"] == 0
+    assert place.state(booking) is BookingState.IN_USE
+    assert declare(place, at=on_grid(utcnow()), kind="unscheduled_down")["displaced"] == 1
+    assert place.state(booking) is DISPLACED
+    assert place.usage(booking).ended_at is not None
+
+
+def test_an_offer_that_is_hit_is_taken_back_and_not_counted_as_let_go(place) -> None:
+    entry = wait(place, place.rival).json
+    run()
+    declare(place)
+    told = show(place, place.rival, entry)
+    assert (told["state"], told["passed"], told["offer"]) == ("waiting", 0, None)
+    assert ("waiting.taken_back", place.rival.id) in place.told()
+
+
+def test_what_was_booked_together_goes_together_on_any_platform(place) -> None:
+    group = uuid4()
+    with writing() as session:
+        near = make_resource(session, platform_id=place.platform.id)
+        far = make_resource(session, platform_id=make_platform(session).id)
+    hit = place.booking(at=tomorrow(), group_id=group)
+    beside = place.booking(at=tomorrow(), resource=near, group_id=group)
+    away = place.booking(at=tomorrow(), resource=far, group_id=group)
+    assert declare(place)["displaced"] == 2
+    assert place.state(hit) is place.state(beside) is DISPLACED
+    assert run()["displaced"] == 1
+    assert place.state(away) is DISPLACED
+    assert {e.displaced_id for e in entries()} == {hit.id, beside.id, away.id}
+
+
+def test_the_loads_of_a_run_are_displaced_together(place) -> None:
+    with writing() as session:
+        oven = make_resource(
+            session, kind="batch", platform_id=place.platform.id, capacity=4
+        )
+        recipe = make_recipe(session, oven, capacity=4)
+        loads = [
+            make_booking(session, resource=oven, recipe_id=recipe.id, starts_at=tomorrow())
+            for _ in range(3)
+        ]
+    assert declare(place, at=tomorrow() + HOUR / 2, tool=oven)["displaced"] == 3
+    assert {place.state(load) for load in loads} == {DISPLACED}
+    assert [e.recipe_id for e in entries()] == [recipe.id] * 3
+
+
+def placed_order(place: Place, *resources, begun: bool = False) -> Order:
+    """Make an order with one booked step on each resource, hour after hour."""
+    with writing() as session:
+        order = make_order(session, member=place.engineer, resource=resources[0])
+        for resource in resources[1:]:
+            add_step(session, order, resource=resource)
+        session.flush()
+        session.refresh(order)
+        for n, (step, resource) in enumerate(zip(order.steps, resources, strict=True)):
+            at = tomorrow() + 2 * n * HOUR
+            if begun and n == 0:
+                at = on_grid(utcnow()) - HOUR / 2
+            booking = make_booking(
+                session,
+                resource=resource,
+                organisation=place.firm,
+                starts_at=at,
+                source=Source.PLAN,
+            )
+            step.state = StepState.BOOKED
+            session.add(
+                StepBooking(
+                    step_id=step.id,
+                    booking_id=booking.id,
+                    organisation_id=place.firm.id,
+                    platform_id=resource.platform_id,
+                )
+            )
+        return order
+
+
+def steps() -> list[tuple[StepState, bool]]:
+    with writing() as session:
+        rows = session.execute(
+            sa.select(Step.state, Step.first_right).order_by(Step.position)
+        )
+        return [tuple(row) for row in rows]
+
+
+def active() -> int:
+    with writing() as session:
+        return (
+            session.scalar(
+                sa.select(sa.func.count(Booking.id)).where(Booking.state.in_(ACTIVE))
+            )
+            or 0
+        )
+
+
+def test_an_order_that_is_hit_waits_as_a_whole_with_first_right(place) -> None:
+    with writing() as session:
+        far = make_resource(session, platform_id=make_platform(session).id)
+    placed_order(place, place.tool, far)
+    assert declare(place)["displaced"] == 1
+    with acting_as(JOB):
+        free_displaced()
+    assert steps() == [(StepState.WAITING, True)] * 2
+    assert active() == 0
+    assert entries() == []  # the next night places it
+    assert ("order.displaced", None) in place.told()
+
+
+def test_of_an_order_that_has_begun_only_the_step_that_is_hit_waits(place) -> None:
+    with writing() as session:
+        other = make_resource(session, platform_id=place.platform.id)
+    placed_order(place, other, place.tool, begun=True)
+    assert declare(place, at=tomorrow() + 2 * HOUR)["displaced"] == 1
+    with acting_as(JOB):
+        free_displaced()
+    assert steps() == [(StepState.BOOKED, False), (StepState.WAITING, True)]
+    assert active() == 1
+    assert len(entries()) == 1
+
+
+def test_time_that_an_owner_takes_back_displaces_others_and_not_him(place) -> None:
+    mine = place.booking(at=tomorrow())
+    with writing() as session:
+        theirs = make_booking(
+            session, resource=place.tool, starts_at=tomorrow() + HOUR,
+            organisation_id=place.rival.organisation_id, member_id=place.rival.id,
+        )  # fmt: skip
+        session.add(
+            Outage(
+                resource_id=place.tool.id,
+                starts_at=tomorrow(),
+                ends_at=tomorrow() + 3 * HOUR,
+                kind=OutageKind.SCHEDULED,
+                reason="own use",
+                taken_back_by=place.firm.id,
+            )
+        )
+    assert run()["displaced"] == 1
+    assert place.state(mine) is BookingState.CONFIRMED
+    assert place.state(theirs) is DISPLACED
+    assert [e.displaced_id for e in entries()] == [theirs.id]
+    assert run()["displaced"] == 0
+
+
+def test_nobody_is_dropped_whatever_is_hit(place) -> None:
+    with writing() as session:
+        pool = make_resource(
+            session, kind="pooled", platform_id=place.platform.id, capacity=6
+        )
+        for n in range(6):
+            for state in (BookingState.CONFIRMED, BookingState.REQUESTED):
+                make_booking(
+                    session, resource=pool, starts_at=tomorrow() + n * HOUR, state=state
+                )
+    before = active()
+    done = declare(place, at=tomorrow() + 2 * HOUR, hours=2, tool=pool)
+    found = entries()
+    assert done["displaced"] == len(found) == 4
+    assert before == active() + len(found)
+    assert max(Counter(e.displaced_id for e in found).values()) == 1
+    with writing() as session:
+        lost = session.scalars(sa.select(Booking.id).filter_by(state=DISPLACED)).all()
+    assert {e.displaced_id for e in found} == set(lost)
