@@ -366,5 +366,7 @@ def rhythm(job) -> str:
         assert (fields["hour"], fields["minute"]) == ("1", "0")  # PB_NIGHT_AT
         return "daily at PB_NIGHT_AT, park time"
     at_start = getattr(job, "next_run_time", None) is not None
-    every = {1: "second", 15: "15 seconds", 60: "minute", 3600: "hour"}[int(seconds)]
+    every = {1: "second", 5: "5 seconds", 15: "15 seconds", 60: "minute", 3600: "hour"}[
+        int(seconds)
+    ]
     return "at start, " * at_start + f"every {every}"
