@@ -24,6 +24,8 @@ from platform_booking.catalog import services as catalog_services
 from platform_booking.catalog import views as catalog_views
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
+from platform_booking.events import api as events_api
+from platform_booking.events import views as events_views
 from platform_booking.exchange import api as exchange_api
 from platform_booking.exchange import views as exchange_views
 from platform_booking.feeds import api as feeds_api
@@ -70,6 +72,7 @@ PAGES = (
     kiosk_views.bp,
     usage_views.bp,
     owning_views.bp,
+    events_views.bp,
     quotas_views.bp,
     finding_views.bp,
     feeds_views.bp,
@@ -85,6 +88,7 @@ APIS = (
     finding_api.bp,
     attendance_api.bp,
     owning_api.bp,
+    events_api.bp,
     quotas_api.bp,
     feeds_api.bp,
     exchange_api.bp,

@@ -21,7 +21,7 @@ FUNCTIONS = (
     "peak_use", "busy", "sign_in_candidate", "member_standing", "token_standing",
     "redeem_token", "apply_for_registration", "feed_standing", "kiosk_standing",
     "take_quotas", "in_use_there", "platform_operators", "take_members", "held_minutes",
-    "buddy_standing", "possible_buddies", "take_time_back", "give_time_back",
+    "buddy_standing", "possible_buddies", "take_time_back", "give_time_back", "class_sold",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",

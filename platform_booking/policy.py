@@ -291,6 +291,24 @@ POLICY: dict[str, Permission] = {
             "owning_api.give_back",
         )
     },
+    # Dated runs.
+    **{
+        endpoint: allow(*STAFF, action="run.read", relation=Relation.OPERATED)
+        for endpoint in ("events.index", "events.show", "events_api.show")
+    },
+    **{
+        endpoint: allow(
+            *STAFF, action="run.change", relation=Relation.OPERATED, writes=True
+        )
+        for endpoint in (
+            "events.date_run",
+            "events.change",
+            "events.call_off",
+            "events_api.date_run",
+            "events_api.change",
+            "events_api.call_off",
+        )
+    },
     # Quotas.
     "quotas.index": allow(
         *EVERYBODY, action="quota.read", relation=Relation.OWN_OR_OPERATED

@@ -31,6 +31,8 @@ CREATE FUNCTION booking_guard() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINE
 DECLARE
   r resource%ROWTYPE;
   room int;
+  run occurrence%ROWTYPE;
+  class text;
 BEGIN
   -- An UPDATE, not a lock: it serialises the writers of one resource at every isolation level.
   UPDATE resource SET guard_seq = guard_seq + 1 WHERE id = NEW.resource_id RETURNING * INTO r;
@@ -44,16 +46,27 @@ BEGIN
   END IF;
   room := r.capacity;
   IF r.kind = 'event' THEN
-    SELECT o.capacity INTO room FROM occurrence o
-     WHERE o.id = NEW.occurrence_id AND o.resource_id = NEW.resource_id
+    SELECT * INTO run FROM occurrence o
+     WHERE o.id = NEW.occurrence_id AND o.resource_id = NEW.resource_id AND o.called_off_at IS NULL
        AND o.starts_at = NEW.starts_at AND o.ends_at = NEW.ends_at;
     IF NOT FOUND THEN
       RAISE EXCEPTION USING ERRCODE = '23P01', CONSTRAINT = 'booking_occurrence', MESSAGE = 'no such occurrence';
     END IF;
     IF NEW.quantity + coalesce((SELECT sum(b.quantity) FROM booking b
          WHERE b.resource_id = NEW.resource_id AND b.active AND b.ends_at > NEW.starts_at AND b.starts_at < NEW.ends_at
-           AND b.occurrence_id = NEW.occurrence_id AND b.id IS DISTINCT FROM NEW.id), 0) > room THEN
+           AND b.occurrence_id = NEW.occurrence_id AND b.id IS DISTINCT FROM NEW.id), 0) > run.capacity THEN
       RAISE EXCEPTION USING ERRCODE = '23P01', CONSTRAINT = 'booking_capacity', MESSAGE = 'capacity reached';
+    END IF;
+    IF run.quotas <> '{}' AND (TG_OP = 'INSERT' OR NOT OLD.active OR OLD.occurrence_id IS DISTINCT FROM NEW.occurrence_id
+        OR OLD.organisation_id <> NEW.organisation_id OR NEW.quantity > OLD.quantity) THEN
+      SELECT f.priority_class INTO class FROM organisation f WHERE f.id = NEW.organisation_id;
+      IF run.quotas ? class AND NEW.quantity + coalesce((SELECT sum(b.quantity) FROM booking b
+           JOIN organisation f ON f.id = b.organisation_id
+           WHERE b.resource_id = NEW.resource_id AND b.active AND b.ends_at > NEW.starts_at AND b.starts_at < NEW.ends_at
+             AND b.occurrence_id = NEW.occurrence_id AND b.id IS DISTINCT FROM NEW.id
+             AND f.priority_class = class), 0) > (run.quotas ->> class)::int THEN
+        RAISE EXCEPTION USING ERRCODE = '23P01', CONSTRAINT = 'booking_class_quota', MESSAGE = 'class quota reached';
+      END IF;
     END IF;
     RETURN NEW;
   END IF;
@@ -114,7 +127,7 @@ ALTER FUNCTION occurrence_guard OWNER TO pb_guard;
 REVOKE CREATE ON SCHEMA public FROM pb_guard;
 REVOKE EXECUTE ON FUNCTION peak_use FROM PUBLIC;
 GRANT SELECT, UPDATE ON resource TO pb_guard;
-GRANT SELECT ON booking, occurrence, recipe TO pb_guard;
+GRANT SELECT ON booking, occurrence, recipe, organisation TO pb_guard;
 
 -- On every UPDATE, not on some columns: else the run-time role could switch `unary` off.
 CREATE TRIGGER booking_guard BEFORE INSERT OR UPDATE ON booking FOR EACH ROW EXECUTE FUNCTION booking_guard();
@@ -155,7 +168,7 @@ DROP FUNCTION occurrence_guard;
 DROP FUNCTION resource_guard;
 DROP FUNCTION booking_guard;
 DROP FUNCTION peak_use;
-REVOKE ALL ON resource, booking, occurrence, recipe FROM pb_guard;
+REVOKE ALL ON resource, booking, occurrence, recipe, organisation FROM pb_guard;
 """
 
 

@@ -175,6 +175,18 @@ BEGIN
   RETURN FOUND;
 END $$;
 
+-- How much of a dated run is held by firms of each priority class. Sums alone, and of a run
+-- that limits its classes: whoever asks for a share learns what is left of it.
+CREATE FUNCTION class_sold(run int, but bigint)
+  RETURNS TABLE (class text, quantity bigint)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT f.priority_class, sum(b.quantity) FROM occurrence o
+    JOIN booking b ON b.occurrence_id = o.id AND b.resource_id = o.resource_id
+     AND b.active AND b.id IS DISTINCT FROM but
+    JOIN organisation f ON f.id = b.organisation_id
+   WHERE o.id = run AND o.quotas ? f.priority_class GROUP BY 1
+$$;
+
 -- Whom a member may name as his second person on a resource: those who could be it.
 CREATE FUNCTION possible_buddies(on_resource int)
   RETURNS TABLE (public_id uuid, name text, staff bool)
@@ -203,6 +215,7 @@ SIGNATURES = (
     "possible_buddies(int)",
     "take_time_back(int, uuid, timestamptz, timestamptz, text)",
     "give_time_back(int, timestamptz)",
+    "class_sold(int, bigint)",
 )
 
 
@@ -543,18 +556,6 @@ def upgrade() -> None:
         "occurrence",
         sa.Column("min_fill", sa.Integer(), server_default="0", nullable=False),
     )
-    op.add_column(
-        "occurrence",
-        sa.Column(
-            "quotas",
-            postgresql.JSONB(astext_type=sa.Text()),
-            server_default=sa.text("'{}'"),
-            nullable=False,
-        ),
-    )
-    op.add_column(
-        "occurrence", sa.Column("called_off_at", sa.DateTime(timezone=True), nullable=True)
-    )
     op.add_column("outage", sa.Column("taken_back_by", sa.Integer(), nullable=True))
     op.create_foreign_key(
         op.f("fk_outage_taken_back_by_organisation"),
@@ -682,8 +683,6 @@ def downgrade() -> None:
         op.f("fk_outage_taken_back_by_organisation"), "outage", type_="foreignkey"
     )
     op.drop_column("outage", "taken_back_by")
-    op.drop_column("occurrence", "called_off_at")
-    op.drop_column("occurrence", "quotas")
     op.drop_column("occurrence", "min_fill")
     op.drop_column("member_qualification", "level")
     op.drop_constraint(op.f("fk_booking_series_id_series"), "booking", type_="foreignkey")

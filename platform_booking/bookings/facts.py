@@ -104,6 +104,7 @@ class _Row:
     buddy: Buddy | None
     buddy_row: int | None
     quotas: tuple[QuotaUse, ...]
+    class_sold: int
 
 
 def of_organisation(actor: Actor, asked: UUID | None) -> sa.ColumnElement[bool]:
@@ -326,6 +327,11 @@ def _row(
             if quotas
             else reading.NOTHING
         ),
+        "class_sold": (
+            reading.class_sold(besides=besides)
+            if resource.kind is ResourceKind.EVENT
+            else reading.NOTHING
+        ),
     }
     found = session.execute(
         sa.select(*(read[name] for name in read))
@@ -373,12 +379,14 @@ def _row(
             "quotas": reading.read_quotas(
                 told["quotas"], resource=resource, platform=resource.platform
             ),
+            "class_sold": told["class_sold"] or 0,
         }
     )
 
 
 def _run(named_by: Named, row: _Row, slot: Slot) -> Run:
     recipe, occurrence = row.recipe, row.occurrence
+    of_class = row.organisation.priority_class if row.organisation else ""
     return Run(
         recipe_named=named_by.recipe is not None,
         recipe_fits=recipe is not None,
@@ -387,6 +395,10 @@ def _run(named_by: Named, row: _Row, slot: Slot) -> Run:
         occurrence_fits=occurrence is not None
         and (occurrence.starts_at, occurrence.ends_at) == (slot.starts_at, slot.ends_at),
         closes_at=occurrence.closes_at if occurrence else None,
+        called_off=occurrence is not None and occurrence.called_off_at is not None,
+        of_class=of_class,
+        class_quota=occurrence.quotas.get(of_class) if occurrence else None,
+        class_held=row.class_sold,
     )
 
 

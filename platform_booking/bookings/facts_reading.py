@@ -245,6 +245,22 @@ def quota_uses(
     )
 
 
+def class_sold(*, besides: int | None) -> Scalar:
+    """Return what firms of the asker's priority class hold of a dated run.
+
+    Within a statement that joins `organisation` and `occurrence`.
+    """
+    return (
+        sa.text(
+            "SELECT s.quantity FROM class_sold(occurrence.id, :but) AS s"
+            " WHERE s.class = organisation.priority_class"
+        )
+        .bindparams(sa.bindparam("but", besides, sa.BigInteger))
+        .columns(sa.column("quantity", sa.BigInteger))
+        .scalar_subquery()
+    )
+
+
 def read_quotas(
     told: Iterable[Mapping[str, Any]] | None, *, resource: Resource, platform: Platform
 ) -> tuple[QuotaUse, ...]:

@@ -84,6 +84,10 @@ class Run:
     occurrence_named: bool = False
     occurrence_fits: bool = False  # of this resource, at just these times
     closes_at: datetime | None = None
+    called_off: bool = False
+    of_class: str = ""  # the priority class of the firm that it is for
+    class_quota: int | None = None  # the most that firms of this class may hold of it
+    class_held: int = 0  # what they hold of it without this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

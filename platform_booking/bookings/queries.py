@@ -394,6 +394,7 @@ def occurrences_to_pick(
         sa.select(Occurrence)
         .where(Occurrence.resource_id == on.id, Occurrence.starts_at > now)
         .where(sa.or_(Occurrence.closes_at.is_(None), Occurrence.closes_at > now))
+        .where(Occurrence.called_off_at.is_(None))
         .order_by(Occurrence.starts_at)
         .limit(100)
     ).all()

@@ -47,6 +47,7 @@ from platform_booking.web.actor import Actor
 
 __all__ = [
     "book",
+    "bound_because",
     "cancel",
     "confirm",
     "confirm_all",
@@ -173,6 +174,27 @@ def late_from(line: BookingLine) -> datetime | None:
         if one.resource.policy.get("late_cancel_hours") is not None and is_open(one)
     ]
     return min(dates, default=None)
+
+
+def bound_because(line: BookingLine, actor: Actor, *, now: datetime) -> Violation | None:
+    """Return why its owner may not cancel a booking of a dated run any more; staff may.
+
+    What has been merged into a run cannot be taken out of it.
+    """
+    run = line.occurrence
+    if run is None or run.closes_at is None or run.closes_at > now:
+        return None
+    if is_staff_of(line, actor):
+        return None
+    return Violation(
+        "withdrawal_closed",
+        _(
+            "registration for this run is closed, and what is in it stays; ask the"
+            " platform's staff to take it out"
+        ),
+        "occurrence_id",
+        run.closes_at.isoformat(),
+    )
 
 
 def is_late(line: BookingLine, *, now: datetime) -> bool:
@@ -319,7 +341,16 @@ def _cancel(
 def cancel_all(
     session: Session, lines: Sequence[BookingLine], *, actor: Actor, now: datetime
 ) -> None:
-    """Cancel bookings within the caller's transaction, and record it."""
+    """Cancel bookings within the caller's transaction, and record it.
+
+    Raises
+    ------
+    RulesBroken
+        If one is of a dated run whose registration is closed, and the actor is no staff.
+    """
+    bound = [v for one in lines if (v := bound_because(one, actor, now=now))]
+    if bound:
+        raise RulesBroken(bound)
     ends = {one.booking.id: _cancelled(one, actor, now=now) for one in lines}
     release_each(session, ends, now=now)
     for one in lines:

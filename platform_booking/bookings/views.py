@@ -36,6 +36,8 @@ from platform_booking.bookings.queries import Wanted
 from platform_booking.bookings.series import SeriesTried
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
+from platform_booking.catalog.phases import phase_of
+from platform_booking.catalog.wording import STANDING
 from platform_booking.clock import utcnow
 from platform_booking.db import db, release_connection
 from platform_booking.errors import (
@@ -179,13 +181,15 @@ def show(booking_id: UUID) -> ResponseReturnValue:
     line = queries.booking_line(db.session(), booking_id)
     now, actor = utcnow(), current_actor()
     open_ = services.is_open(line)
+    fixed = services.fixed_because(line, now=now) or services.bound_because(
+        line, actor, now=now
+    )
     return render_template(
         "bookings/show.html",
         line=line,
-        fixed=services.fixed_because(line, now=now) if open_ else None,
-        cancellable=open_
-        and services.may_change(line, actor)
-        and services.fixed_because(line, now=now) is None,
+        phase=_phase(line, now=now),
+        fixed=fixed if open_ else None,
+        cancellable=open_ and services.may_change(line, actor) and fixed is None,
         colleagues=open_ and not services.may_change(line, actor),
         late_from=None if services.is_staff_of(line, actor) else services.late_from(line),
         now=now,
@@ -348,6 +352,12 @@ def _form(
         preview=preview,
         left_out=left_out,
     )
+
+
+def _phase(line: queries.BookingLine, *, now: datetime) -> str:
+    if line.occurrence is None:
+        return ""
+    return str(STANDING[phase_of(line.occurrence, now=now, zone=_zone())])
 
 
 def _projects(session: Session) -> list[tuple[UUID, str]]:

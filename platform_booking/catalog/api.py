@@ -146,6 +146,7 @@ def occurrences(args: dict[str, Any]) -> dict[str, Any]:
     found, total = queries.occurrences(
         db.session(),
         now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
         resource_id=_resource_id(args["resource"]),
         limit=page.limit,
         offset=page.offset,

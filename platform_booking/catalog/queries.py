@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, joinedload, selectinload
@@ -29,6 +30,7 @@ from platform_booking.catalog.models import (
     RouteStep,
     RouteTemplate,
 )
+from platform_booking.catalog.phases import Phase, phase_of
 from platform_booking.catalog.shares import busy
 from platform_booking.errors import NotFound
 
@@ -73,6 +75,10 @@ class OccurrenceLine:
     capacity: int
     taken: int
     phases: Mapping[str, object]
+    min_fill: int
+    quotas: Mapping[str, int]
+    called_off_at: datetime | None
+    phase: Phase
 
     @property
     def left(self) -> int:
@@ -209,6 +215,7 @@ def occurrences(
     session: Session,
     *,
     now: datetime,
+    zone: ZoneInfo,
     resource_id: int | None = None,
     limit: int | None = None,
     offset: int = 0,
@@ -252,6 +259,10 @@ def occurrences(
             capacity=run.capacity,
             taken=taken[run.id],
             phases=run.phases,
+            min_fill=run.min_fill,
+            quotas=run.quotas,
+            called_off_at=run.called_off_at,
+            phase=phase_of(run, now=now, zone=zone),
         )
         for run, of in rows
     ], total

@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from platform_booking.catalog.models import OutageKind, ResourceKind, StayRule
+from platform_booking.catalog.phases import Phase
 from platform_booking.catalog.rules import NewOutage
 from platform_booking.web.paging import PageArgs
 from platform_booking.web.schemas import Choice, Instant, StrictSchema, Text
@@ -144,6 +145,22 @@ class OccurrenceSchema(Schema):
     capacity = fields.Integer(required=True)
     taken = fields.Integer(required=True)
     phases = fields.Dict(required=True)
+    phase = fields.Enum(
+        Phase, by_value=True, required=True, metadata={"description": "where it stands now"}
+    )
+    min_fill = fields.Integer(
+        required=True,
+        metadata={
+            "description": "with less when registration closes, it does not take place"
+        },
+    )
+    quotas = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        metadata={"description": "the most that firms of a priority class hold together"},
+    )
+    called_off_at = Instant(allow_none=True, required=True)
 
 
 class RouteStepSchema(Schema):

@@ -156,7 +156,7 @@ def _resource_page(
     begins = now.astimezone(_zone())
     down, _total = queries.outages(session, now=now, resource_id=of.id)
     runs, _total = (
-        queries.occurrences(session, now=now, resource_id=of.id, limit=20)
+        queries.occurrences(session, now=now, zone=_zone(), resource_id=of.id, limit=20)
         if of.kind is ResourceKind.EVENT
         else ([], 0)
     )
@@ -170,6 +170,7 @@ def _resource_page(
         week=pictures.week(of),
         dates=pictures.dates(of.calendar, begins.date()),
         runs=runs,
+        runs_page="events.index" in current_app.view_functions,
         outages=[outage for outage, _of in down],
         operates=actor.is_park or of.platform_id in actor.platform_ids,
         form=filled or forms.OutageForm.starting(begins),

@@ -9,6 +9,7 @@ from flask_babel import ngettext
 
 from platform_booking.catalog.filefields import DAYS
 from platform_booking.catalog.models import OutageKind, Resource, ResourceKind, StayRule
+from platform_booking.catalog.phases import Phase
 from platform_booking.web.i18n import duration, in_chinese
 
 AREA = "0.01 mm2"
@@ -51,6 +52,16 @@ PHASES = {
     "wafer_start": _l("wafer start"),
     "out": _l("dies out"),
 }
+STANDING = {
+    Phase.OPEN: _l("open for registration"),
+    Phase.CLOSED: _l("registration closed"),
+    Phase.UPLOAD: _l("upload of designs"),
+    Phase.MERGING: _l("being merged"),
+    Phase.FROZEN: _l("frozen, in making"),
+    Phase.OUT: _l("out"),
+    Phase.CALLED_OFF: _l("called off"),
+}
+"""Where a dated run stands."""
 _UNITS = {
     "wafer": _l("wafers"), "board": _l("boards"), "tray": _l("trays"), "seat": _l("seats"),
     "licence": _l("licences"), "token": _l("tokens"), "station": _l("stations"),

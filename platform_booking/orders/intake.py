@@ -170,6 +170,7 @@ def _tools(session: Session, *, now: datetime) -> Iterable[Tool]:
         )
         .where(Occurrence.starts_at > now)
         .where(sa.or_(Occurrence.closes_at.is_(None), Occurrence.closes_at > now))
+        .where(Occurrence.called_off_at.is_(None))
         .order_by(Occurrence.starts_at)
     ):
         facts = occurrence._asdict()

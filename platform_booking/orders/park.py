@@ -240,6 +240,7 @@ def _occurrences(
         sa.select(Occurrence)
         .where(Occurrence.ends_at > grid.origin_at, Occurrence.starts_at < end_at)
         .where(sa.or_(Occurrence.closes_at.is_(None), Occurrence.closes_at > now))
+        .where(Occurrence.called_off_at.is_(None))
         .order_by(Occurrence.id)
     )
     return tuple(

@@ -302,6 +302,31 @@ def test_registration_closed() -> None:
     assert broken(pick(on=shuttle, run=replace(run, closes_at=NOW + HOUR))) == {}
 
 
+def test_run_called_off() -> None:
+    shuttle = tool(ResourceKind.EVENT)
+    run = Run(occurrence_named=True, occurrence_fits=True, called_off=True)
+    assert broken(pick(on=shuttle, run=run)) == {"run_called_off": "occurrence_id"}
+
+
+def test_class_quota() -> None:
+    """What firms of the class hold, and what is asked for, together."""
+    shuttle = tool(ResourceKind.EVENT, capacity=100)
+    run = Run(
+        occurrence_named=True,
+        occurrence_fits=True,
+        of_class="SME",
+        class_quota=10,
+        class_held=6,
+    )
+    assert broken(pick(slot(quantity=4), shuttle, run=run)) == {}
+    over = pick(slot(quantity=5), shuttle, run=run)
+    assert broken(over) == {"class_quota": "quantity"}
+    (told,) = violations(over, now=NOW)
+    assert (told.limit, told.actual) == (10, 11)
+    assert "4 of that are left" in told.message
+    assert broken(replace(over, run=replace(run, class_quota=None))) == {}
+
+
 def test_no_occurrence() -> None:
     run = Run(occurrence_named=True, occurrence_fits=True)
     assert broken(pick(run=run)) == {"no_occurrence": "occurrence_id"}

@@ -174,7 +174,13 @@ def _fill(session: Session, park: Park) -> None:
         resource_run = make_resource(
             session, kind="event", platform_id=resource.platform_id, capacity=10
         )
-        make_occurrence(session, resource_run, starts_at=park.monday)
+        run = make_occurrence(session, resource_run, starts_at=park.monday)
+        if resource is tool:
+            park.ids |= {
+                "event": str(resource_run.public_id),
+                "event_code": resource_run.code,
+                "run": str(run.public_id),
+            }
         session.add(
             Outage(
                 resource_id=resource.id,

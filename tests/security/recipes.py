@@ -77,6 +77,8 @@ _OUTAGE = {
     "reason": "x",
 }
 
+_OLD_TIMES = {"starts_at": "2000-01-03T01:00:00Z", "ends_at": "2000-01-03T02:00:00Z"}
+
 RECIPES: dict[str, Recipe] = {
     # The frame.
     "GET static": asked(filename="site.css"),
@@ -253,6 +255,21 @@ RECIPES: dict[str, Recipe] = {
         guarded=True, resource_id="@opened_a",
     ),
     "DELETE owning_api.give_back": asked(guarded=True, outage_id="@taken_a"),
+    # Dated runs.
+    "GET events.index": asked(code="$event_code"),
+    "POST events.date_run": asked(form={"code": ""}, guarded=True, code="$event_code"),
+    "GET events.show": asked(run_id="$run"),
+    "POST events.change": asked(form={"capacity": ""}, guarded=True, run_id="$run"),
+    "POST events.call_off": asked(form={"reason": ""}, guarded=True, run_id="$run"),
+    "GET events_api.show": asked(run_id="$run"),
+    "POST events_api.date_run": asked(
+        json=_OLD_TIMES | {"code": "OLD", "capacity": 1}, guarded=True,
+        resource_id="$event",
+    ),
+    "PATCH events_api.change": asked(
+        json={"capacity": 0}, guarded=True, run_id="$run"
+    ),
+    "POST events_api.call_off": asked(json={"reason": " "}, guarded=True, run_id="$run"),
     # Quotas.
     "GET quotas.index": asked("firm", also="firm"),
     "POST quotas.set_quota": asked("firm", form={"hours": ""}, also="firm"),

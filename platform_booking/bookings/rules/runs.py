@@ -99,6 +99,39 @@ def registration_closed(picked: Picked, now: datetime) -> Iterator[Violation]:
         )
 
 
+@rule("run_called_off", needs="the dated run")
+def run_called_off(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """The dated run has not been called off."""
+    if picked.on.kind is ResourceKind.EVENT and picked.run.called_off:
+        yield Violation(
+            "run_called_off",
+            _("this run has been called off; choose another one"),
+            "occurrence_id",
+        )
+
+
+@rule("class_quota", needs="the dated run, what firms of the same class hold of it")
+def class_quota(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """Firms of one priority class hold together at most the run's quota for it."""
+    run, asked = picked.run, picked.slot.quantity
+    if picked.on.kind is not ResourceKind.EVENT or run.class_quota is None:
+        return
+    if run.class_held + asked > run.class_quota:
+        yield Violation(
+            "class_quota",
+            _(
+                "organisations of class %(of_class)s may hold %(quota)s of this run, and"
+                " %(left)s of that are left; ask for less, or choose another run",
+                of_class=run.of_class,
+                quota=run.class_quota,
+                left=max(0, run.class_quota - run.class_held),
+            ),
+            "quantity",
+            run.class_quota,
+            run.class_held + asked,
+        )
+
+
 @rule("quantity", needs="the slot", policy=("min_area_001mm2", "area_step_001mm2"))
 def quantity(picked: Picked, now: datetime) -> Iterator[Violation]:
     """What is asked for is between the least and the capacity, in the resource's steps."""

@@ -1,0 +1,1 @@
+"""Dated runs: shuttles and classes. Staff date them, change them, call them off."""
