@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Everything they need they make themselves.
 #   PORT=8000       the port that `make run` listens on, on this machine only
 #   VAR=var         the folder of its data
-#   BENCH=plan      which benchmark `make bench` runs
+#   BENCH=plan      which benchmark `make bench` runs: plan or booking
 
 PORT ?= 8000
 VAR ?= var

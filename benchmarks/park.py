@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from flask import Flask
 from flask_migrate import upgrade
 
 from platform_booking.app import create_app
@@ -25,8 +26,10 @@ ZONE = ZoneInfo("Asia/Shanghai")
 NOW = datetime(2027, 3, 8, 1, 0, tzinfo=ZONE)
 """A Monday night with no holiday near: the same problem whenever it is made."""
 
+SECRET = "known to everybody, for a database of some minutes"
 _MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
-_BRIEF = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+BRIEF = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+"""Settings of a server whose data nobody will miss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,26 +58,26 @@ def make_night(*, seed: int, orders: int) -> Night:
 
 
 @contextmanager
-def server() -> Iterator[EmbeddedPostgres]:
+def server(settings: Mapping[str, str] = BRIEF) -> Iterator[EmbeddedPostgres]:
     """Run a PostgreSQL that leaves nothing behind."""
     home = Path(tempfile.mkdtemp(prefix="pb-bench-"))
     home.chmod(0o711)  # the server's unprivileged user must pass through
     try:
-        with EmbeddedPostgres(home, server_settings=_BRIEF) as running:
+        with EmbeddedPostgres(home, server_settings=settings) as running:
             yield running
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
 @contextmanager
-def empty_service(postgres: EmbeddedPostgres, name: str) -> Iterator[None]:
+def empty_service(postgres: EmbeddedPostgres, name: str) -> Iterator[Flask]:
     """Make a migrated database of that name; within the block the application is on it."""
     postgres.ensure_database(name)
     app = create_app(_settings(postgres.urls(name)))
     with app.app_context():
         upgrade(directory=_MIGRATIONS)
         try:
-            yield
+            yield app
         finally:
             db.session.remove()
             for engine in db.engines.values():
@@ -86,6 +89,6 @@ def _settings(urls: Urls) -> Settings:
         database_url=urls.web,
         owner_database_url=urls.owner,
         job_database_url=urls.job,
-        secret_key="known to everybody, for a database of some minutes",
+        secret_key=SECRET,
         secure_cookies=False,
     )
