@@ -45,6 +45,7 @@ from platform_booking.quotas import api as quotas_api
 from platform_booking.quotas import views as quotas_views
 from platform_booking.waitlist import api as waitlist_api
 from platform_booking.waitlist import displacing as waitlist_displacing
+from platform_booking.waitlist import views as waitlist_views
 from platform_booking.web import (
     actor,
     api,
@@ -67,6 +68,7 @@ PAGES = (
     catalog_views.bp,
     plans_views.bp,
     bookings_views.bp,
+    waitlist_views.bp,
     booking_change_views.bp,
     attendance_views.bp,
     kiosk_views.bp,

@@ -209,6 +209,7 @@ def menu() -> list[dict[str, object]]:
         ("catalog.platforms", _("Platforms")),
         ("finding.index", _("Find free time")),
         ("bookings.index", _("Bookings")),
+        ("waitlist.index", _("Waiting list")),
         ("attendance.requests", _("Requests")),
         ("quotas.index", _("Quotas")),
         ("feeds.index", _("Calendars")),

@@ -329,6 +329,15 @@ POLICY: dict[str, Permission] = {
         *STAFF, action="quota.set", relation=Relation.OPERATED, writes=True
     ),
     # Waiting.
+    "waitlist.index": allow(
+        *EVERYBODY, action="waiting.read", relation=Relation.OWN_OR_OPERATED
+    ),
+    **{
+        f"waitlist.{deed}": allow(
+            *FIRM, action="waiting.change", relation=Relation.OWN, writes=True
+        )
+        for deed in ("join", "answer")
+    },
     **{
         f"waitlist_api.{deed}": allow(
             *EVERYBODY, action="waiting.read", relation=Relation.OWN_OR_OPERATED

@@ -278,6 +278,9 @@ RECIPES: dict[str, Recipe] = {
     "POST quotas_api.set_quota": asked(json={"period": "week", "minutes": -1}),
     "DELETE quotas_api.end": asked(guarded=True, quota_id="@quota_a"),
     # Waiting.
+    "GET waitlist.index": asked("firm|person"),
+    "POST waitlist.join": asked(query={"resource": "$resource"}, form={"quantity": "1"}),
+    "POST waitlist.answer": asked(form={"act": "pass"}, waiting_id="@waiting_a"),
     "POST waitlist_api.join": asked(
         json={"resource_id": "$resource", "from": "2000-01-03T01:00:00Z",
               "to": "2000-01-03T02:00:00Z", "project_id": "@project_a"},
