@@ -18,8 +18,8 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Role,
 )
-from platform_booking.bookings.models import Booking
-from platform_booking.bookings.states import BookingState
+from platform_booking.bookings.models import Booking, Waiting
+from platform_booking.bookings.states import BookingState, WaitingState
 from platform_booking.catalog.models import Platform, Resource
 from platform_booking.clock import utcnow
 from platform_booking.db import db
@@ -109,6 +109,22 @@ def _for_a_firm(
             _("Your next booking: %(resource)s from %(time)s.",
               resource=named(resource), time=local_time(starts_at)),
             _("Your bookings"), url_for("bookings.index"),
+        )  # fmt: skip
+    offer = session.execute(
+        sa.select(Booking.respond_by, Resource)
+        .join(Waiting, Waiting.booking_id == Booking.id)
+        .join(Resource, Resource.id == Booking.resource_id)
+        .where(Waiting.state == WaitingState.OFFERED)
+        .where(Waiting.member_id == actor.member_id)
+        .order_by(Booking.respond_by)
+        .limit(1)
+    ).one_or_none()
+    if offer is not None:
+        respond_by, resource = offer
+        yield Hint(
+            _("What you wait for is free: %(resource)s. Answer by %(time)s.",
+              resource=named(resource), time=local_time(respond_by)),
+            _("Waiting list"), url_for("waitlist.index"), urgent=True,
         )  # fmt: skip
     if actor.is_organisation_admin:
         yield Hint(

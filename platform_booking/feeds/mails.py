@@ -136,6 +136,12 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
     told: dict[str, Callable[[], str]] = {
         "booking.made": lambda: _("Booked: %(what)s", what=what),
         "booking.moved": lambda: _("Moved: %(what)s", what=what),
+        "waiting.offered": lambda: _("Offered to you, answer in time: %(what)s", what=what),
+        "waiting.offer_lapsed": lambda: _("An offer has lapsed: %(what)s", what=what),
+        "waiting.taken_back": lambda: _("An offer is taken back: %(what)s", what=what),
+        "waiting.given_up": lambda: _("You wait no longer: %(what)s", what=what),
+        "waiting.over": lambda: _("Nothing became free in time: %(what)s", what=what),
+        "order.displaced": lambda: _("An outage has displaced your order"),
         "booking.cancelled": lambda: _("Cancelled: %(what)s", what=what),
         "booking.approved": lambda: _("Approved: %(what)s", what=what),
         "booking.declined": lambda: _("Declined: %(what)s", what=what),
@@ -169,6 +175,8 @@ def _facts(notice: Notice, line: BookingLine | None, base: str) -> list[str]:
         address = f"{base}/"
         if "order" in notice.payload:
             address = f"{base}/orders/{notice.payload['order']}"
+        elif "waiting" in notice.payload:
+            address = f"{base}/waiting"
         return [_("More on this page:"), address]
     booking = line.booking
     gone = wording.status_of(booking.state) is ics.Status.CANCELLED
