@@ -56,6 +56,7 @@ class Scene:
     calendars: Sequence[Calendar]
     stops: Sequence[Stop]
     draft: Draft | None
+    names: str  # changes with every name that the viewer may read
 
 
 def tag(scene: Scene, viewer: Viewer) -> str:
@@ -73,6 +74,7 @@ def tag(scene: Scene, viewer: Viewer) -> str:
         ],
         [astuple(stop) for stop in scene.stops],
         scene.draft and astuple(scene.draft),
+        scene.names,
     )
     return hashlib.sha256(repr(known).encode()).hexdigest()[:32]
 

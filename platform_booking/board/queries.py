@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, joinedload
 
 from platform_booking.accounts.models import Organisation, Project
@@ -213,15 +214,39 @@ def stops(session: Session, shown: Sequence[Line], asked: Asked) -> list[Stop]:
     return [Stop(*row) for row in session.execute(ordered)]
 
 
-def newest_draft(session: Session) -> Draft | None:
-    """Return the newest plan that waits for approval, if there is one."""
-    row = session.execute(
+def names_and_draft(session: Session, *, draft: bool) -> tuple[str, Draft | None]:
+    """Return what changes with every name that the viewer may read, and the newest draft.
+
+    Orders, projects and organisations raise no `guard_seq` when they are called otherwise.
+    The draft is the newest plan that waits for approval, if there is one and it is wanted.
+    """
+    named = (
+        sa.select(sa.func.concat(sa.func.count(Order.id), "/", sa.func.sum(Order.version))),
+        _all_of(Project.name, by=Project.id),
+        _all_of(
+            sa.func.concat(Organisation.name_zh, "/", Organisation.name_en),
+            by=Organisation.id,
+        ),
+    )
+    newest = (
         sa.select(Plan.id, Plan.public_id, sa.cast(Plan.night, sa.Text), Plan.fence)
-        .where(Plan.state == PlanState.DRAFT)
+        .where(Plan.state == PlanState.DRAFT, sa.literal(draft))
         .order_by(Plan.id.desc())
         .limit(1)
-    ).one_or_none()
-    return None if row is None else Draft(*row)
+        .subquery()
+    )
+    told = sa.select(
+        sa.func.concat_ws("-", *(one.scalar_subquery() for one in named)).label("names")
+    ).subquery()
+    names, *row = session.execute(
+        sa.select(told, newest).select_from(told.outerjoin(newest, sa.true()))
+    ).one()
+    return names, None if row[0] is None else Draft(*row)
+
+
+def _all_of(text: sa.ColumnElement[str] | Any, *, by: Any) -> sa.Select[tuple[str]]:
+    every = sa.func.string_agg(text, aggregate_order_by(sa.literal("|"), by))
+    return sa.select(sa.func.md5(every))
 
 
 def stays(session: Session, shown: Sequence[Line], asked: Asked) -> list[Stay]:

@@ -128,12 +128,14 @@ def _table(
 
 def _scene(session: Session, every: list[queries.Line], asked: rules.Asked) -> feeds.Scene:
     shown = [e for e in every if not asked.platforms or e.platform in asked.platforms]
+    names, draft = queries.names_and_draft(session, draft=asked.draft)
     return feeds.Scene(
         asked=asked,
         lines=shown,
         calendars=queries.calendars(session, shown),
         stops=queries.stops(session, shown, asked),
-        draft=queries.newest_draft(session) if asked.draft else None,
+        draft=draft,
+        names=names,
     )
 
 

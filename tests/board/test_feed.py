@@ -7,11 +7,13 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from platform_booking.accounts.models import Member, Organisation
+from platform_booking.accounts.models import Member, Organisation, Project
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import CalendarException, Outage, OutageKind, Resource
 from platform_booking.db import db
+from platform_booking.orders.models import Order
+from platform_booking.planning.models import Plan
 from platform_booking.planning.states import Change, PlanState
 from tests.board.viewing import draft_of, serve, statements
 from tests.factories import (
@@ -351,11 +353,14 @@ def test_a_window_costs_six_statements_at_most_however_much_is_booked(
 
 
 @contextmanager
-def news(client: Visitor) -> Iterator[None]:
+def news(client: Visitor, **more: str) -> Iterator[None]:
     """Fail unless what happens within the block changes the tag."""
-    before = client.get("/board/feed", query_string=WEEK).headers["ETag"]
+    asked = WEEK | more
+    before = client.get("/board/feed", query_string=asked).headers["ETag"]
     yield
-    answer = client.get("/board/feed", query_string=WEEK, headers={"If-None-Match": before})
+    answer = client.get(
+        "/board/feed", query_string=asked, headers={"If-None-Match": before}
+    )
     assert answer.status_code == 200
     assert answer.headers["ETag"] != before
 
@@ -411,6 +416,33 @@ def test_everything_that_is_drawn_changes_the_tag(client: Visitor) -> None:
         )
     with news(client), writing() as session:
         session.get(Resource, resource_id).name_zh = "新名"
+
+
+def test_a_draft_that_comes_or_goes_changes_the_tag(
+    client: Visitor, secrets: Secrets
+) -> None:
+    client.enter(secrets.park)
+    with news(client, draft="1"), writing() as session:
+        draft_of(session, secrets.order, secrets.booking, Change.NEW, MONDAY)
+    with news(client, draft="1"), writing() as session:
+        session.execute(sa.update(Plan).values(state=PlanState.SUPERSEDED))
+
+
+def test_what_an_order_a_project_or_a_firm_is_called_changes_the_tag(
+    client: Visitor, secrets: Secrets
+) -> None:
+    """None of them raises a resource's `guard_seq`."""
+    for viewer in (secrets.owner, secrets.operator, secrets.park):
+        client.enter(viewer)
+        with news(client), writing() as session:
+            session.get(Order, secrets.order.id).title += "!"
+    client.enter(secrets.owner)
+    with news(client), writing() as session:
+        session.get(Project, secrets.order.project_id).name += "!"
+    for viewer in (secrets.owner, secrets.park):
+        client.enter(viewer)
+        with news(client), writing() as session:
+            session.get(Organisation, secrets.order.organisation_id).name_en += "!"
 
 
 def test_a_tag_is_good_for_its_viewer_and_language_alone(client: Visitor) -> None:
