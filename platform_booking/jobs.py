@@ -16,6 +16,8 @@ mail                      every 5 seconds                 notices by mail, where
                                                           is set
 waiting list              at start, every 5 seconds       offers that lapse, windows that
                                                           are over, offers of what is free
+settle runs               at start, every minute          runs with too little in them when
+                                                          their registration closes
 displaced orders          every 5 seconds                 what else is booked of an order
                                                           that an outage has displaced
 expire orders             at start, every hour            orders past their deadline
@@ -49,6 +51,7 @@ from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
 from platform_booking.errors import BookingError, NightRunning, NightStopped
+from platform_booking.events.filling import settle
 from platform_booking.feeds import mails
 from platform_booking.notices.outbox import tell
 from platform_booking.orders.displacing import free_the_rest
@@ -349,6 +352,7 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             partial(tend, Watch(), zone=settings.zone),
             {"trigger": "interval", "seconds": 5} | at_once,
         ),
+        ("settle runs", settle, {"trigger": "interval", "minutes": 1} | at_once),
         ("displaced orders", free_displaced, {"trigger": "interval", "seconds": 5}),
         ("expire orders", expire_orders, {"trigger": "interval", "hours": 1} | at_once),
         ("forget", forget, {"trigger": "interval", "hours": 1}),

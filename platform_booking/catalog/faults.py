@@ -135,6 +135,11 @@ def _resource(resource: Content, path: str, known: Known) -> Iterator[str]:
         yield from known.fault(
             "qualifications", resource["qualification"], f"{path}.qualification"
         )
+    grants = resource["policy"].get("grants")
+    if grants is not None:
+        yield from known.fault("qualifications", grants, f"{path}.policy.grants")
+        if resource["kind"] is not ResourceKind.EVENT:
+            yield f"{path}.policy.grants: only an event grants one"
     if resource["kind"] is ResourceKind.UNARY and resource["capacity"] != 1:
         yield f"{path}.capacity: a unary resource takes one job at a time, so 1"
     yield from _hours_fit(resource, path, known)
@@ -238,6 +243,10 @@ def _occurrence(entry: Content, path: str, known: Known) -> Iterator[str]:
         at = path if name == "closes" else f"{path}.phases"
         if place[f"{name}_day"] is not None and place[f"{name}_date"] is not None:
             yield f"{at}.{name}_day: give either {name}_day or {name}_date, not both"
+    if entry["min_fill"] is not None and entry["min_fill"] > entry["capacity"]:
+        yield f"{path}.min_fill: more than the capacity; such a run never takes place"
+    for code in entry["quotas"]:
+        yield from known.fault("priority_classes", code, f"{path}.quotas.{code}")
     for closes, begins in (("closes_day", "day"), ("closes_date", "date")):
         if None not in (entry[closes], entry[begins]) and entry[closes] > entry[begins]:
             yield f"{path}.{closes}: registration closes after the run begins"

@@ -196,6 +196,8 @@ class PolicySchema(Shape):
     no_show_days = Whole(1, 366, required=False)
     ban_days = Whole(1, 366, required=False)
     take_back_hours = Whole(0, required=False)
+    grants = fields.String()
+    grants_months = Whole(1, 120, required=False)
     walk_up = Flag(required=False)
     lifted = _week(required=False)
     min_area_001mm2 = Whole(1, required=False)
@@ -307,6 +309,12 @@ class OccurrenceSchema(Shape):
     time = TimeOfDay(required=True)
     minutes = Whole(1)
     capacity = Whole(1)
+    min_fill = Whole(0, allow_none=True, load_default=None)
+    quotas = fields.Dict(
+        keys=fields.String(),
+        values=Whole(0, required=False),
+        load_default=dict,
+    )
     closes_day = _day()
     closes_date = _date()
     phases = fields.Nested(PhasesSchema, load_default=lambda: PhasesSchema().load({}))

@@ -6,6 +6,7 @@ runs ahead whenever it begins.
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -49,7 +50,18 @@ def dated(
         "ends_at": begins + timedelta(minutes=entry["minutes"]),
         "closes_at": None if closes is None else datetime.combine(closes, time(), zone),
         "phases": phases,
+        "min_fill": _least(entry),
+        "quotas": dict(entry["quotas"]),
     }
+
+
+def _least(entry: Entry) -> int:
+    """Return with how much a run takes place: in units, or as a share of its capacity."""
+    if entry["min_fill"] is not None:
+        return int(entry["min_fill"])
+    capacity: int = entry["capacity"]
+    share: float = entry["phases"]["least_fill"] or 0
+    return ceil(capacity * share)
 
 
 def _on(place: Entry, name: str, today: date) -> date | None:

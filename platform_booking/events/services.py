@@ -12,11 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
-from platform_booking.attendance.noting import note
 from platform_booking.bookings.contention import capacity_conflicts, retrying, wait_briefly
-from platform_booking.bookings.models import Booking
-from platform_booking.bookings.placing import release_each
-from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Occurrence, Resource, ResourceKind
 from platform_booking.catalog.services import insist_on_operating
 from platform_booking.db import transaction
@@ -31,6 +27,8 @@ from platform_booking.errors import (
 from platform_booking.events import queries, rules
 from platform_booking.events.asking import AskedChange, AskedRun
 from platform_booking.events.queries import RunLine
+from platform_booking.orders import displacing as orders
+from platform_booking.waitlist.displacing import displace_from_run
 from platform_booking.web.actor import Actor
 
 
@@ -131,35 +129,13 @@ def take_off(
 ) -> int:
     """Call a run off within the caller's transaction; return how many bookings it met.
 
-    `why` is machine-readable, `reason` is what a person wrote.
+    Each waits for another run with first right, or its order for the next night.
     """
     run, resource = line.run, line.resource
     run.called_off_at = now
     session.flush()  # from here on the guard lets nobody in
-    held = session.scalars(
-        sa.select(Booking)
-        .where(Booking.occurrence_id == run.id, Booking.active)
-        .order_by(Booking.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).all()
-    offered = BookingState.OFFERED
-    ends = {
-        one.id: BookingState.LAPSED if one.state is offered else BookingState.DISPLACED
-        for one in held
-    }
-    release_each(session, ends, now=now)
-    detail = {"why": why, "reason": reason, "run": run.code}
-    for one in held:
-        note(
-            session,
-            "booking.displace",
-            one,
-            resource,
-            now=now,
-            told="booking.displaced",
-            detail=detail,
-        )
+    of_orders = orders.displace_from_run(session, run, resource, reason=reason, now=now)
+    others = displace_from_run(session, run, resource, why=why, reason=reason, now=now)
     _record(
         session,
         "run.call_off",
@@ -168,9 +144,9 @@ def take_off(
         now=now,
         why=why,
         reason=reason,
-        bookings=len(held),
+        bookings=of_orders + others,
     )
-    return len(held)
+    return of_orders + others
 
 
 def hold(session: Session, run_id: UUID) -> RunLine:

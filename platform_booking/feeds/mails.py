@@ -149,6 +149,11 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "booking.lapsed": lambda: _("Lapsed: %(what)s", what=what),
         "booking.to_confirm": lambda: _("Please say that you come: %(what)s", what=what),
         "booking.no_show": lambda: _("Missed: %(what)s", what=what),
+        "run.called_off": lambda: _("Called off: %(what)s", what=what),
+        "run.goes": lambda: _("It takes place: %(what)s", what=what),
+        "qualification.granted": lambda: _(
+            "You have a new qualification: %(what)s", what=what
+        ),
         "booking.displaced": lambda: _("Displaced by an outage: %(what)s", what=what),
         "order.placed": lambda: _("Your order has been placed"),
         "order.moved": lambda: _("Your order has been moved"),

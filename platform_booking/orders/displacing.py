@@ -6,8 +6,9 @@ operate follows by `free_the_rest`. Of an order that has begun only the step tha
 waits, and its booking is left to the waiting list.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -16,7 +17,7 @@ from platform_booking import audit
 from platform_booking.bookings.models import Booking, Source
 from platform_booking.bookings.placing import release_all
 from platform_booking.bookings.states import SPENT, BookingState
-from platform_booking.catalog.models import Outage, Resource
+from platform_booking.catalog.models import Occurrence, Outage, Resource
 from platform_booking.notices.outbox import tell
 from platform_booking.orders.models import Order, Step, StepBooking
 from platform_booking.orders.states import StepState, may_move
@@ -45,6 +46,39 @@ def displace(session: Session, resource: Resource, outage: Outage, now: datetime
         .with_for_update(of=[Step, Booking])
         .execution_options(populate_existing=True)
     ).all()
+    told = {"reason": outage.reason, "ends_at": outage.ends_at.isoformat()}
+    return _displace(session, hit, resource, told, now=now)
+
+
+def displace_from_run(
+    session: Session, run: Occurrence, resource: Resource, *, reason: str, now: datetime
+) -> int:
+    """Send back what a plan has booked of a run that is called off; see `displace`."""
+    hit = session.execute(
+        sa.select(Step, Booking)
+        .join(StepBooking, StepBooking.step_id == Step.id)
+        .join(Booking, Booking.id == StepBooking.booking_id)
+        .where(
+            Booking.occurrence_id == run.id,
+            Booking.source == Source.PLAN,
+            Booking.state.in_(_AHEAD),
+        )
+        .order_by(Booking.id)
+        .with_for_update(of=[Step, Booking])
+        .execution_options(populate_existing=True)
+    ).all()
+    told = {"reason": reason, "run": run.code}
+    return _displace(session, hit, resource, told, now=now)
+
+
+def _displace(
+    session: Session,
+    hit: Sequence[Any],
+    resource: Resource,
+    why: dict[str, str],
+    *,
+    now: datetime,
+) -> int:
     begun = _begun(session, {step.order_id for step, _booking in hit}, now=now)
     lost = {booking.id for step, booking in hit if step.order_id not in begun}
     for step, _booking in hit:
@@ -52,7 +86,7 @@ def displace(session: Session, resource: Resource, outage: Outage, now: datetime
     lost |= _rest(session, {step.order_id for step, _ in hit} - begun)
     release_all(session, lost, to=BookingState.DISPLACED, now=now)
     session.flush()  # the steps with their bookings
-    _tell(session, {step.order_id for step, _ in hit}, resource, outage, now=now)
+    _tell(session, {step.order_id for step, _ in hit}, resource, why, now=now)
     return len(lost)
 
 
@@ -129,7 +163,7 @@ def _tell(
     session: Session,
     orders: Collection[int],
     resource: Resource,
-    outage: Outage,
+    why: dict[str, str],
     *,
     now: datetime,
 ) -> None:
@@ -139,8 +173,7 @@ def _tell(
         told = {
             "order": str(order.public_id),
             "resource": resource.code,
-            "reason": outage.reason,
-            "ends_at": outage.ends_at.isoformat(),
+            **why,
         }
         audit.record(
             session,

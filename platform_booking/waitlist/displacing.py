@@ -5,7 +5,8 @@ What was booked together with a booking that is hit goes with it; what the decla
 see of it, on platforms that he does not operate, follows by `displace_companions`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -16,11 +17,24 @@ from platform_booking.bookings.models import Booking, Usage, Waiting
 from platform_booking.bookings.placing import release_all
 from platform_booking.bookings.states import BookingState, WaitingState
 from platform_booking.catalog import services
-from platform_booking.catalog.models import Outage, OutageKind, Resource
+from platform_booking.catalog.models import Occurrence, Outage, OutageKind, Resource
 from platform_booking.waitlist.noting import note
 from platform_booking.waitlist.rules import FIRST_RIGHT_DAYS
 
 _AHEAD = (BookingState.REQUESTED, BookingState.CONFIRMED)
+_NEXT_RUN = timedelta(days=366)  # so far ahead the next run of an event is waited for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Cause:
+    """Why bookings lose their place, until when they wait, and what is told of it."""
+
+    detail: Mapping[str, str]
+    until: datetime | None = None
+    told: str = "booking.displaced"
+
+
+_COMPANION = _Cause(detail={"why": "companion"})
 
 
 def displace(session: Session, resource: Resource, outage: Outage, now: datetime) -> int:
@@ -35,7 +49,41 @@ def displace(session: Session, resource: Resource, outage: Outage, now: datetime
     lost = [one for one in hit if one.state is not BookingState.OFFERED]
     _take_back(session, offered, resource, now=now)
     together = _beside(session, lost)
-    _displace(session, [*lost, *together], outage=outage, now=now)
+    _displace(session, [*lost, *together], _by(outage), now=now)
+    return len(lost) + len(together)
+
+
+def displace_from_run(
+    session: Session,
+    run: Occurrence,
+    resource: Resource,
+    *,
+    why: str,
+    reason: str,
+    now: datetime,
+) -> int:
+    """Displace what is booked of a run that is called off; return how many that were.
+
+    Each waits for another run of the same event, and is asked first.
+    """
+    hit = session.scalars(
+        sa.select(Booking)
+        .where(
+            Booking.occurrence_id == run.id,
+            Booking.state.in_([BookingState.OFFERED, *_AHEAD]),
+        )
+        .order_by(Booking.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    offered = [one for one in hit if one.state is BookingState.OFFERED]
+    lost = [one for one in hit if one.state is not BookingState.OFFERED]
+    _take_back(session, offered, resource, now=now)
+    together = _beside(session, lost)
+    told = {"why": why, "reason": reason, "run": run.code}
+    cause = _Cause(detail=told, until=run.ends_at + _NEXT_RUN, told="run.called_off")
+    _displace(session, lost, cause, now=now)
+    _displace(session, together, _COMPANION, now=now)
     return len(lost) + len(together)
 
 
@@ -59,7 +107,7 @@ def displace_companions(session: Session, now: datetime) -> int:
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
-    _displace(session, found, outage=None, now=now)
+    _displace(session, found, _COMPANION, now=now)
     return len(found)
 
 
@@ -153,8 +201,13 @@ def _take_back(
     session.flush()  # the entries with their bookings
 
 
+def _by(outage: Outage) -> _Cause:
+    detail = {"why": "outage", "reason": outage.reason}
+    return _Cause(detail=detail, until=outage.ends_at + timedelta(days=FIRST_RIGHT_DAYS))
+
+
 def _displace(
-    session: Session, lost: Sequence[Booking], *, outage: Outage | None, now: datetime
+    session: Session, lost: Sequence[Booking], cause: _Cause, *, now: datetime
 ) -> None:
     if not lost:
         return
@@ -165,25 +218,24 @@ def _displace(
         usage.ended_at = max(now, usage.began_at)
     release_all(session, ids, to=BookingState.DISPLACED, now=now)
     for booking in lost:
-        entry = _entry(booking, outage, now=now)
+        entry = _entry(booking, cause, now=now)
         session.add(entry)
         session.flush()  # entry.public_id
-        why = {"why": "outage", "reason": outage.reason} if outage else {"why": "companion"}
         note_booking(
             session,
             "booking.displace",
             booking,
             session.get_one(Resource, booking.resource_id),
             now=now,
-            told="booking.displaced",
+            told=cause.told,
             members=(booking.member_id,),
-            detail=why | {"waiting": str(entry.public_id)},
+            detail=dict(cause.detail) | {"waiting": str(entry.public_id)},
         )
 
 
-def _entry(booking: Booking, outage: Outage | None, *, now: datetime) -> Waiting:
+def _entry(booking: Booking, cause: _Cause, *, now: datetime) -> Waiting:
     length = booking.ends_at - booking.starts_at
-    latest = max(booking.ends_at, now, *([outage.ends_at] if outage else []))
+    latest = max(booking.ends_at, now) + timedelta(days=FIRST_RIGHT_DAYS)
     return Waiting(
         resource_id=booking.resource_id,
         platform_id=booking.platform_id,
@@ -191,7 +243,7 @@ def _entry(booking: Booking, outage: Outage | None, *, now: datetime) -> Waiting
         member_id=booking.member_id,
         project_id=booking.project_id,
         from_at=now,
-        to_at=latest + timedelta(days=FIRST_RIGHT_DAYS),
+        to_at=latest if cause.until is None else max(latest, cause.until),
         minutes=max(1, -(-int(length.total_seconds()) // 60)),
         quantity=booking.quantity,
         recipe_id=booking.recipe_id,

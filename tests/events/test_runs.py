@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 
 from platform_booking.audit import AuditEntry
-from platform_booking.bookings.models import Booking
+from platform_booking.bookings.models import Booking, Waiting
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Occurrence, Resource
 from platform_booking.clock import utcnow
@@ -216,13 +216,15 @@ def test_a_run_called_off_displaces_its_bookings_and_tells_their_firms(yard: Yar
     with writing() as session:
         states = set(session.scalars(sa.select(Booking.state)))
         assert states == {BookingState.DISPLACED}
-        told = session.scalars(sa.select(Notice).filter_by(kind="booking.displaced")).all()
+        told = session.scalars(sa.select(Notice).filter_by(kind="run.called_off")).all()
         assert {n.organisation_id for n in told} == {
             yard.members[who].organisation_id for who in ("a", "b")
         }
         assert {n.payload["reason"] for n in told} == {"the fab is down"}
         acts = list(session.scalars(sa.select(AuditEntry.act)))
         assert (acts.count("booking.displace"), acts.count("run.call_off")) == (2, 1)
+        waiting = session.scalars(sa.select(Waiting)).all()
+        assert [(w.first_right, w.quantity) for w in waiting] == [(True, 10)] * 2
 
 
 def test_the_database_lets_nobody_into_a_run_that_was_called_off(yard: Yard) -> None:
@@ -256,7 +258,8 @@ def test_firms_of_a_class_hold_together_what_its_quota_allows(yard: Yard) -> Non
     assert yard.book("a", run, 10).status_code == 201
     refused = yard.book("b", run, 6)
     assert broken(refused) == {"class_quota": "quantity"}
-    assert "5 of that are left" in refused.text
+    (told,) = refused.json["violations"]
+    assert (told["limit"], told["actual"]) == (15, 16)
     assert yard.book("key", run, 60).status_code == 201  # another class has no such limit
     last = yard.book("b", run, 5)
     assert last.status_code == 201
