@@ -193,6 +193,8 @@ def _take_back(
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
+    for one in offered:
+        one.respond_by = None  # nobody has let it go: it may be offered again
     release_all(session, [one.id for one in offered], to=BookingState.LAPSED, now=now)
     for entry in entries:
         entry.state, entry.booking_id, entry.updated_at = WaitingState.WAITING, None, now

@@ -245,15 +245,21 @@ def _places(
 
 def _let_go(session: Session, entry: Waiting) -> list[tuple[datetime, datetime]]:
     """Return what was offered to the one who waits since he joined, and let go."""
+    if not entry.passed:
+        return []
     rows = session.execute(
-        sa.select(Booking.starts_at, Booking.ends_at).where(
+        sa.select(Booking.starts_at, Booking.ends_at)
+        .where(
             Booking.resource_id == entry.resource_id,
             Booking.organisation_id == entry.organisation_id,
             Booking.member_id.is_not_distinct_from(entry.member_id),
             Booking.source == Source.WAITLIST,
             Booking.state == BookingState.LAPSED,
             Booking.created_at >= entry.created_at,
+            Booking.respond_by.is_not(None),  # else an outage took it back
         )
+        .order_by(Booking.updated_at.desc())
+        .limit(rules.MOST_PASSED * rules.MOST_OPEN)
     )
     return [(starts_at, ends_at) for starts_at, ends_at in rows]
 

@@ -119,9 +119,12 @@ def test_what_is_in_use_ends_by_an_unscheduled_outage_and_not_by_a_scheduled(pla
 def test_an_offer_that_is_hit_is_taken_back_and_not_counted_as_let_go(place) -> None:
     entry = wait(place, place.rival).json
     run()
-    declare(place)
+    down = declare(place)
     told = show(place, place.rival, entry)
     assert (told["state"], told["passed"], told["offer"]) == ("waiting", 0, None)
+    assert run()["offered"] == 0
+    place.program(place.operator)("DELETE", f"/outages/{down['id']}")
+    assert run()["offered"] == 1  # the very same place
     assert ("waiting.taken_back", place.rival.id) in place.told()
 
 

@@ -4,6 +4,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,9 @@ from flask import Flask
 from platform_booking.bookings import services as bookings
 from platform_booking.bookings.models import Booking, Source, Waiting
 from platform_booking.bookings.states import ACTIVE, BookingState, WaitingState
+from platform_booking.catalog import services as catalog
+from platform_booking.catalog.models import OutageKind
+from platform_booking.catalog.rules import NewOutage
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as
 from platform_booking.errors import BookingError
@@ -166,6 +170,62 @@ def test_a_cancelled_place_is_offered_once_by_several_schedulers(place: Place) -
                 .where(Booking.state == BookingState.OFFERED)
                 .values(state=BookingState.LAPSED)
             )
+
+
+def declaring(operator, tool, at) -> Callable[[], object]:
+    who = replace(actor(operator), platform_ids=(tool.platform_id,))
+    new = NewOutage(
+        starts_at=at, ends_at=at + HOUR, kind=OutageKind.UNSCHEDULED, reason="pump"
+    )
+
+    def deed() -> None:
+        with acting_as(who.identity):
+            catalog.declare_outage(tool.public_id, new, actor=who, now=utcnow())
+
+    return deed
+
+
+def test_an_outage_against_accept_and_cancel_drops_nobody(place: Place) -> None:
+    with writing() as session:
+        pool = make_resource(
+            session, kind="pooled", platform_id=place.platform.id, capacity=3
+        )
+    place.tool = pool
+    for n in range(6):
+        at = tomorrow() + n * HOUR
+        kept = place.booking(at=at, member_id=place.colleague.id)
+        held = place.booking(at=at)
+        entry = wait(place, place.rival, at=at).json
+        run()
+        told = at_once(
+            place.app,
+            accepting(place.rival, entry),
+            cancelling(place.engineer, held),
+            declaring(place.operator, pool, at),
+            tending(),
+        )
+        assert told[2:] == ["done", "done"]
+        run()
+        the_books_are_right()
+        with writing() as session:
+            states = dict(
+                session.execute(
+                    sa.select(Booking.id, Booking.state).where(Booking.starts_at == at)
+                ).all()
+            )
+            first_right = set(
+                session.scalars(
+                    sa.select(Waiting.displaced_id).where(Waiting.displaced_id.in_(states))
+                )
+            )
+        assert not ACTIVE & set(states.values())
+        lost = {i for i, state in states.items() if state is BookingState.DISPLACED}
+        assert kept.id in lost
+        assert first_right == lost
+        if told[0] == "done":  # accepted, and displaced then
+            assert entry_row(entry).booking_id in lost
+        else:
+            assert entry_row(entry).state is WaitingState.WAITING
 
 
 @pytest.mark.race
