@@ -304,6 +304,8 @@ POLICY: dict[str, Permission] = {
             "events.date_run",
             "events.change",
             "events.call_off",
+            "events.mark",
+            "events_api.mark",
             "events_api.date_run",
             "events_api.change",
             "events_api.call_off",

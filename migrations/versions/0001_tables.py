@@ -813,6 +813,9 @@ def upgrade() -> None:
         ),
         sa.Column("called_off_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
+        sa.Column(
+            "by_staff", sa.Boolean(), server_default=sa.text("false"), nullable=False
+        ),
         sa.Column("public_id", sa.Uuid(), nullable=False),
         sa.CheckConstraint("capacity >= 1", name=op.f("ck_occurrence_capacity")),
         sa.CheckConstraint("ends_at > starts_at", name=op.f("ck_occurrence_order")),

@@ -26,6 +26,8 @@ from platform_booking.db import transaction
 
 BATCH = 200
 _MOST_BATCHES = 500  # of one part in one sweep: the next minute goes on
+CLASS_MARKED = timedelta(days=14)
+"""How long after a class staff may mark who was there."""
 ASKED = "booking.ask"
 Part = Callable[[Session, datetime], int]
 
@@ -139,6 +141,9 @@ def complete(session: Session, now: datetime) -> int:
     due = _due(
         session, Booking.state == BookingState.CONFIRMED, Booking.ends_at <= now,
         ~Resource.policy.has_key("no_show_minutes"),
+        sa.or_(
+            ~Resource.policy.has_key("grants"), Booking.ends_at <= now - CLASS_MARKED
+        ),
     )  # fmt: skip
     return _release(session, due, BookingState.COMPLETED, "booking.complete", now=now)
 

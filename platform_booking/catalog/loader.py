@@ -216,7 +216,7 @@ def _occurrences(run: Load) -> int:
             ):
                 assign(row, values)
     for row in known.values():
-        if row.closes_at is None or row.closes_at > run.now:
+        if not row.by_staff and (row.closes_at is None or row.closes_at > run.now):
             row.closes_at = run.now
     return added
 

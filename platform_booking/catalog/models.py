@@ -297,6 +297,9 @@ class Occurrence(PublicId, Model):
         default=dict, server_default=sa.text("'{}'")
     )  # the most that each priority class may take; {} for no such limit
     called_off_at: Mapped[datetime | None]
+    by_staff: Mapped[bool] = mapped_column(
+        default=False, server_default=sa.text("false")
+    )  # dated by hand: no catalogue file closes it
     version: Mapped[int] = mapped_column(default=1, server_default="1")
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own form

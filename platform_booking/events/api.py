@@ -9,7 +9,7 @@ from platform_booking.catalog.phases import phase_of
 from platform_booking.catalog.services import insist_on_operating
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.events import queries, schemas, services
+from platform_booking.events import classes, queries, schemas, services
 from platform_booking.events.asking import AskedChange, AskedRun
 from platform_booking.events.queries import RunLine
 from platform_booking.web.actor import current_actor
@@ -78,6 +78,21 @@ def call_off(args: dict[str, Any], run_id: UUID) -> Any:
         now=utcnow(),
     )
     return _told(queries.run_line(db.session(), run_id)), 200, _etag(line)
+
+
+@bp.post("/occurrences/<uuid:run_id>/attendance")
+@idempotent
+@bp.arguments(schemas.ClassSeatsSchema)
+@bp.response(200, schemas.MarkedSchema)
+def mark(args: dict[str, Any], run_id: UUID) -> Any:
+    """Mark who was at a class: they hold what it grants; the others are no-shows."""
+    return classes.mark(
+        run_id,
+        args["attended"],
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+    )
 
 
 def _told(line: RunLine) -> dict[str, Any]:

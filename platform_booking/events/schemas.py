@@ -83,6 +83,25 @@ class CallOffSchema(StrictSchema):
     reason = Text(required=True, validate=validate.Length(max=500))
 
 
+class ClassSeatsSchema(StrictSchema):
+    """Body of `POST /api/v1/occurrences/{id}/attendance`: by booking, who was there."""
+
+    attended = fields.Dict(
+        keys=fields.UUID(),
+        values=fields.Boolean(truthy={True}, falsy={False}),
+        required=True,
+        validate=validate.Length(max=1000),
+    )
+
+
+class MarkedSchema(Schema):
+    """How many were there, were not, and hold a qualification by it."""
+
+    attended = fields.Integer(required=True)
+    absent = fields.Integer(required=True)
+    granted = fields.Integer(required=True)
+
+
 class RunSchema(Schema):
     """A dated run, for those who run it."""
 

@@ -66,7 +66,11 @@ def date_run(
         if broken:
             raise RulesBroken(broken)
         run = Occurrence(
-            resource_id=resource.id, called_off_at=None, code=asked.code, **_values(asked)
+            resource_id=resource.id,
+            called_off_at=None,
+            by_staff=True,
+            code=asked.code,
+            **_values(asked),
         )
         session.add(run)
         try:

@@ -15,6 +15,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from platform_booking.bookings.models import Source
 from platform_booking.catalog import queries as catalog
 from platform_booking.catalog import wording
 from platform_booking.catalog.models import Resource
@@ -23,7 +24,7 @@ from platform_booking.catalog.services import insist_on_operating
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import IllegalMove, PreconditionFailed, RulesBroken, Violation
-from platform_booking.events import forms, queries, services
+from platform_booking.events import classes, forms, queries, services
 from platform_booking.events.forms import Reading
 from platform_booking.events.queries import RunLine
 from platform_booking.web.actor import current_actor
@@ -113,6 +114,36 @@ def call_off(run_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("events.show", run_id=run_id))
 
 
+@bp.post("/runs/<uuid:run_id>/attendance")
+def mark(run_id: UUID) -> ResponseReturnValue:
+    """Mark who was at a class."""
+    said = {"yes": True, "no": False}
+    attended = {
+        seat.booking.public_id: said[answer]
+        for seat in queries.seats(db.session(), _line(run_id).run)
+        if (answer := request.form.get(f"seat.{seat.booking.public_id}")) in said
+    }
+    try:
+        done = classes.mark(
+            run_id, attended, actor=current_actor(), now=utcnow(), zone=_zone()
+        )
+    except RulesBroken as fault:
+        for violation in fault.violations:
+            flash(violation.message, "warning")
+    except IllegalMove as fault:
+        flash(_sentence(fault), "warning")
+    else:
+        flash(
+            _(
+                "Marked: %(there)s there, %(absent)s absent.",
+                there=done.attended,
+                absent=done.absent,
+            ),
+            "success",
+        )
+    return redirect(url_for("events.show", run_id=run_id))
+
+
 def _sentence(fault: Exception) -> str:
     if isinstance(fault, PreconditionFailed):
         return str(
@@ -134,12 +165,23 @@ def _list(resource: Resource, reading: Reading) -> str:
 
 def _page(line: RunLine, reading: Reading) -> str:
     phase = phase_of(line.run, now=utcnow(), zone=_zone())
+    seats = queries.seats(db.session(), line.run)
     return render_template(
         "events/show.html",
         line=line,
         resource=line.resource,
         phase=phase,
-        seats=queries.seats(db.session(), line.run),
+        seats=seats,
+        markable=[
+            seat.booking.public_id
+            for seat in seats
+            if phase is not Phase.CALLED_OFF
+            and line.run.starts_at <= utcnow()
+            and seat.booking.state in classes.MARKED
+            and seat.booking.source is not Source.PLAN
+        ]
+        if "grants" in line.resource.policy
+        else [],
         changeable=phase is not Phase.CALLED_OFF and line.run.ends_at > utcnow(),
         revocable=phase is not Phase.CALLED_OFF and line.run.starts_at > utcnow(),
         **_form(reading),

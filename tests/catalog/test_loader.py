@@ -257,6 +257,22 @@ def test_a_run_that_is_gone_takes_nobody_more(loaded: None) -> None:
     )
 
 
+def test_a_run_that_staff_have_dated_is_closed_by_no_file(loaded: None) -> None:
+    before = one(Occurrence, "FAB-MPW-2704").closes_at
+    with writing() as session:
+        session.execute(sa.update(Occurrence).values(by_staff=True))
+    load(("occurrences", []), now=FIRST_DAY)
+    assert one(Occurrence, "FAB-MPW-2704").closes_at == before
+
+
+def test_the_least_fill_and_quotas_of_a_run_come_from_the_file(loaded: None) -> None:
+    run = one(Occurrence, "FAB-MPW-2704")
+    assert (run.min_fill, run.quotas) == (5400, {})  # 0.6 of 9,000
+    load(("occurrences[0].min_fill", 100))
+    assert one(Occurrence, "FAB-MPW-2704").min_fill == 100
+    assert refused(("occurrences[0].min_fill", 9001), ("occurrences[0].quotas", {"X9": 1}))
+
+
 def test_dates_of_a_run_are_the_parks(loaded: None) -> None:
     run = one(Occurrence, "FAB-MPW-2704")
     assert run.starts_at == datetime(2027, 4, 15, 1, tzinfo=UTC)  # 09:00 in the park

@@ -261,6 +261,8 @@ RECIPES: dict[str, Recipe] = {
     "GET events.show": asked(run_id="$run"),
     "POST events.change": asked(form={"capacity": ""}, guarded=True, run_id="$run"),
     "POST events.call_off": asked(form={"reason": ""}, guarded=True, run_id="$run"),
+    "POST events.mark": asked(guarded=True, run_id="$run"),
+    "POST events_api.mark": asked(json={"attended": {}}, guarded=True, run_id="$run"),
     "GET events_api.show": asked(run_id="$run"),
     "POST events_api.date_run": asked(
         json=_OLD_TIMES | {"code": "OLD", "capacity": 1}, guarded=True,
