@@ -163,7 +163,7 @@ def test_what_cannot_be_done_is_told_in_a_sentence(app: Flask, tonight: str) -> 
         claims.claim(
             session, date.fromisoformat(tonight), runner="another", lease_seconds=60
         )
-    assert "already running" in refused(run(app, "run", "--waves", "0"))
+    assert "is being begun" in refused(run(app, "run", "--waves", "0"))
 
 
 def test_a_night_that_failed_is_passed_over_by_publication_and_replay(

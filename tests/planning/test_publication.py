@@ -283,7 +283,7 @@ def test_a_publisher_that_was_taken_over_changes_nothing(app: Flask) -> None:
     plan_id = run_night(app).plan_id
     approve_all(plan_id)
     with acting_as(JOB):
-        slow = publication._begin(plan_id)
+        slow, _ready = publication._begin(plan_id)
         publication._begin(plan_id)
         with pytest.raises(Fenced):
             publication.publish_component(plan_id, 0, fence=slow, now=MORNING)
@@ -300,7 +300,7 @@ def test_a_component_is_published_once(app: Flask) -> None:
     plan_id = run_night(app).plan_id
     approve_all(plan_id)
     with acting_as(JOB):
-        fence = publication._begin(plan_id)
+        fence, _ready = publication._begin(plan_id)
         with writing() as session:
             session.get_one(PublicationPart, (plan_id, 1)).withheld = "not_approved"
         answers = [
@@ -347,7 +347,7 @@ def test_a_new_draft_fences_the_publication_of_the_old_one(app: Flask) -> None:
     plan_id = run_night(app).plan_id
     approve_all(plan_id)
     with acting_as(JOB):
-        fence = publication._begin(plan_id)
+        fence, _ready = publication._begin(plan_id)
     run_night(app, night=NIGHT + timedelta(days=1))
     with acting_as(JOB), pytest.raises(Fenced):
         publication.publish_component(plan_id, 0, fence=fence, now=MORNING)

@@ -80,18 +80,18 @@ def assert_whole(orders: list[Order]) -> int:
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("commit", [1, 4, 5, 9])
+@pytest.mark.parametrize("commit", [1, 3, 4, 7])
 def test_a_killed_publisher_is_followed_by_one_that_goes_on(
     app: Flask, database: Urls, commit: int, moment: str
 ) -> None:
-    """Commits: begin, ready; a savepoint and the component, three times; ready, finish."""
+    """Commits: begin; a savepoint and the component, three times; finish."""
     now = utcnow()
     plan_id, orders = three_orders_of_two_steps(app, now)
     killed = published_until(plan_id, database, commit=commit, moment=moment)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     before = assert_whole(orders)
     committed = commit if moment == "after" else commit - 1
-    assert before == min(3, max(0, committed - 2) // 2)
+    assert before == min(3, max(0, committed - 1) // 2)
     with acting_as(JOB):
         done = publication.publish(plan_id, now=now)
     assert len(done.booked) == 3 - before
@@ -108,5 +108,5 @@ def test_a_publisher_that_is_let_live_commits_so_often(app: Flask, database: Url
     """Else the test above kills at moments that never come."""
     plan_id, orders = three_orders_of_two_steps(app, utcnow())
     lived = published_until(plan_id, database, commit=99, moment="after")
-    assert lived.stdout.strip() == "10"
+    assert lived.stdout.strip() == "8"
     assert assert_whole(orders) == 3
