@@ -119,14 +119,15 @@ BEGIN
 END $$;
 
 -- How a second person stands: an active colleague of the runner, or an operator of the
--- platform; nobody else is told of. He is elsewhere when he runs a resource that keeps the
--- two-person rule, or is somebody's second person, on another platform.
+-- platform; nobody else is told of. He is elsewhere, from and until each time, when he runs a
+-- resource that keeps the two-person rule, or is somebody's second person, on another platform.
 CREATE FUNCTION buddy_standing(runner int, buddy uuid, buddy_row int, on_resource int,
     from_at timestamptz, to_at timestamptz, but bigint)
-  RETURNS TABLE (member_id int, runner bool, staff bool, qualified bool, expires_on date, elsewhere bool)
+  RETURNS TABLE (member_id int, runner bool, staff bool, qualified bool, expires_on date, elsewhere jsonb)
   LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
   SELECT m.id, m.id = $1, o.staff, r.qualification_id IS NULL OR q.member_id IS NOT NULL, q.expires_on,
-         EXISTS (SELECT FROM booking b JOIN resource br ON br.id = b.resource_id JOIN calendar c ON c.id = br.calendar_id
+         (SELECT jsonb_agg(jsonb_build_array(b.starts_at, b.ends_at))
+                   FROM booking b JOIN resource br ON br.id = b.resource_id JOIN calendar c ON c.id = br.calendar_id
                   WHERE (b.buddy_id = m.id OR (b.member_id = m.id AND b.source <> 'plan' AND br.self_run AND c.offhours <> '{}'))
                     AND b.active AND b.ends_at > from_at AND b.starts_at < to_at
                     AND b.platform_id <> r.platform_id AND b.id IS DISTINCT FROM but)

@@ -2,11 +2,12 @@
 
 The first also makes rivals wait: whoever books for the same member where caps are counted,
 and whoever spends the same quota. The second, which counts, therefore sees what they did.
+Who looks around reads once for many slots.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -21,52 +22,33 @@ from platform_booking.accounts.models import (
     Project,
 )
 from platform_booking.bookings import facts_holding as holding
-from platform_booking.bookings import facts_reading as reading
-from platform_booking.bookings.facts_policy import bookable
+from platform_booking.bookings.facts_policy import bookable, capacity_of
+from platform_booking.bookings.facts_rows import Named, Row, rows, where
 from platform_booking.bookings.models import Booking
-from platform_booking.bookings.picked import (
-    Asker,
-    Buddy,
-    Picked,
-    QuotaUse,
-    Run,
-    Slot,
-    Stretch,
-)
-from platform_booking.bookings.rules import beyond_sense
+from platform_booking.bookings.picked import Asker, Picked, Run, Slot
 from platform_booking.catalog.hours import Hours, week_of
 from platform_booking.catalog.models import (
     Calendar,
-    MaterialsClass,
     MemberQualification,
     Occurrence,
     Outage,
     Qualification,
     Recipe,
     Resource,
-    ResourceKind,
 )
 from platform_booking.errors import Forbidden, RulesBroken, Violation
 from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import in_chinese, named
 
-_ONE = sa.select(sa.literal(1).label("one")).subquery("one")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
-    """What a slot names, by the ids known outside or by those of the database."""
-
-    resource: sa.ColumnElement[bool]
-    organisation: sa.ColumnElement[bool]
-    runner: int  # row id of the member who would run it
-    project: sa.ColumnElement[bool] | None = None
-    recipe: sa.ColumnElement[bool] | None = None
-    occurrence: sa.ColumnElement[bool] | None = None
-    buddy: UUID | None = None  # by his public id, or by
-    buddy_row: int | None = None
-    beside: tuple[UUID, ...] = ()  # resources booked in the same go for the same time
-    besides: int | None = None  # the booking that moves: its old place counts for nothing
+__all__ = [
+    "Facts",
+    "Named",
+    "at",
+    "down_meanwhile",
+    "gather",
+    "look_around",
+    "of_organisation",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,28 +65,6 @@ class Facts:
     on_behalf: bool  # staff of the platform book for an organisation
     by_staff: bool  # who asks operates the platform, or the park
     buddy_row: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    organisation: Organisation | None
-    member: Member | None
-    project: Project | None
-    recipe: Recipe | None
-    occurrence: Occurrence | None
-    holding: MemberQualification | None
-    class_code: str
-    outages: tuple[Stretch, ...]
-    taken_back: tuple[Stretch, ...]
-    held: tuple[Stretch, ...]
-    past: tuple[Stretch, ...]
-    promised: tuple[Stretch, ...]
-    no_shows: tuple[datetime, ...]
-    has: frozenset[str]
-    buddy: Buddy | None
-    buddy_row: int | None
-    quotas: tuple[QuotaUse, ...]
-    class_sold: int
 
 
 def of_organisation(actor: Actor, asked: UUID | None) -> sa.ColumnElement[bool]:
@@ -125,12 +85,8 @@ def gather(
     actor: Actor,
     now: datetime,
     zone: ZoneInfo,
-    hold: bool = True,
-    read: tuple[Resource, Qualification | None] | None = None,
 ) -> Facts:
-    """Read what the rules must know; `hold` it for whoever books then and there.
-
-    Who only looks may have `read` the resource already.
+    """Read what the rules must know, and hold it for whoever books then and there.
 
     Raises
     ------
@@ -139,33 +95,19 @@ def gather(
     Forbidden
         If the actor books for another organisation on a platform that he does not operate.
     """
-    resource, qualification = read or _resource(session, named_by, hold=hold)
-    row = _row(session, named_by, slot, resource=resource, now=now, zone=zone)
-    on_behalf = (
-        row.organisation is not None and row.organisation.id != actor.organisation_id
-    )
-    by_staff = actor.is_park or resource.platform_id in actor.platform_ids
-    if on_behalf and not by_staff:
-        raise Forbidden
-    picked = Picked(
-        slot=slot,
-        on=bookable(
-            resource,
+    resource, qualification = _resource(session, named_by)
+    (row,) = rows(session, named_by, slot, [resource], now=now, zone=zone)
+    on_behalf = _on_behalf(row, resource, actor)
+    return Facts(
+        picked=_picked(
+            named_by,
             slot,
-            recipe=row.recipe,
-            occurrence=row.occurrence,
-            outages=row.outages,
-            taken_back=row.taken_back,
+            row,
+            (resource, qualification),
+            on_behalf=on_behalf,
             now=now,
             zone=zone,
         ),
-        run=_run(named_by, row, slot),
-        by=_asker(named_by, row, qualification, on_behalf=on_behalf),
-        zone=zone,
-        class_code=row.class_code,
-    )
-    return Facts(
-        picked=picked,
         resource=resource,
         organisation=row.organisation,
         member=row.member,
@@ -173,8 +115,63 @@ def gather(
         recipe=row.recipe,
         occurrence=row.occurrence,
         on_behalf=on_behalf,
-        by_staff=by_staff,
+        by_staff=actor.is_park or resource.platform_id in actor.platform_ids,
         buddy_row=row.buddy_row,
+    )
+
+
+def look_around(
+    session: Session,
+    named_by: Named,
+    slot: Slot,
+    resources: Sequence[tuple[Resource, Qualification | None]],
+    *,
+    actor: Actor,
+    now: datetime,
+    zone: ZoneInfo,
+) -> dict[int, Picked | None]:
+    """Read in one statement what the rules must know of slots in a stretch of time.
+
+    `slot` is the stretch; `at` puts one within it in its place. None stands for resources
+    on which the actor may not book for another organisation.
+    """
+    only = [resource for resource, _needed in resources]
+    found: dict[int, Picked | None] = {}
+    read = rows(session, named_by, slot, only, now=now, zone=zone)
+    for on, row in zip(resources, read, strict=True):
+        try:
+            on_behalf = _on_behalf(row, on[0], actor)
+        except Forbidden:
+            found[on[0].id] = None
+            continue
+        found[on[0].id] = _picked(
+            named_by, slot, row, on, on_behalf=on_behalf, now=now, zone=zone
+        )
+    return found
+
+
+def at(
+    around: Picked,
+    slot: Slot,
+    resource: Resource,
+    *,
+    recipe: Recipe | None,
+    occurrence: Occurrence | None,
+) -> Picked:
+    """Return what the rules must know of a slot within a stretch that was looked at."""
+    return replace(
+        around,
+        slot=slot,
+        on=replace(around.on, capacity=capacity_of(resource, recipe, occurrence)),
+        run=_run(
+            slot,
+            recipe,
+            occurrence,
+            of_class=around.run.of_class,
+            class_holds=around.run.class_holds,
+            recipe_named=recipe is not None,
+            occurrence_named=occurrence is not None,
+        ),
     )
 
 
@@ -198,26 +195,20 @@ def down_meanwhile(session: Session, booking: Booking) -> bool:
     )
 
 
-def _resource(
-    session: Session, named_by: Named, *, hold: bool
-) -> tuple[Resource, Qualification | None]:
+def _resource(session: Session, named_by: Named) -> tuple[Resource, Qualification | None]:
     """Read a resource, and wait for whoever books what is counted together with this."""
     rivals = (
-        (
-            holding.members(
-                named_by.resource,
-                runner=named_by.runner,
-                buddy=named_by.buddy,
-                buddy_row=named_by.buddy_row,
-            ),
-            holding.quotas(
-                named_by.resource,
-                organisation=named_by.organisation,
-                project=_where(named_by.project),
-            ),
-        )
-        if hold
-        else ()
+        holding.members(
+            named_by.resource,
+            runner=named_by.runner,
+            buddy=named_by.buddy,
+            buddy_row=named_by.buddy_row,
+        ),
+        holding.quotas(
+            named_by.resource,
+            organisation=named_by.organisation,
+            project=where(named_by.project),
+        ),
     )
     found = (
         session.execute(
@@ -248,162 +239,88 @@ def _resource(
     return found[0], found[1]
 
 
-def _where(named: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
-    return sa.false() if named is None else named
+def _on_behalf(row: Row, resource: Resource, actor: Actor) -> bool:
+    """Tell whether staff of the platform book for an organisation.
+
+    Raises
+    ------
+    Forbidden
+        If somebody else would.
+    """
+    firm = row.organisation
+    if firm is None or firm.id == actor.organisation_id:
+        return False
+    if actor.is_park or resource.platform_id in actor.platform_ids:
+        return True
+    raise Forbidden
 
 
-def _row(
-    session: Session,
+def _picked(
     named_by: Named,
     slot: Slot,
+    row: Row,
+    on: tuple[Resource, Qualification | None],
     *,
-    resource: Resource,
+    on_behalf: bool,
     now: datetime,
     zone: ZoneInfo,
-) -> _Row:
-    policy, runner, besides = resource.policy, named_by.runner, named_by.besides
-    near, self_run = not beyond_sense(slot, now=now), resource.self_run
-    with_buddy = named_by.buddy is not None or named_by.buddy_row is not None
-    guarded = self_run and bool(resource.calendar.offhours)
-    quotas = near and resource.kind is not ResourceKind.EVENT
-    own = Outage.taken_back_by == Organisation.id
-    read: dict[str, Any] = {
-        "organisation": Organisation,
-        "member": Member,
-        "project": Project,
-        "recipe": Recipe,
-        "occurrence": Occurrence,
-        "holding": MemberQualification,
-        "class_code": MaterialsClass.code,
-        "outages": reading.outages(
-            resource, slot, taken_back=Outage.taken_back_by.is_(None)
-        ),
-        "taken_back": reading.outages(
+) -> Picked:
+    resource, qualification = on
+    return Picked(
+        slot=slot,
+        on=bookable(
             resource,
             slot,
-            taken_back=sa.and_(
-                Outage.taken_back_by.is_not(None), sa.not_(sa.func.coalesce(own, False))
-            ),
+            recipe=row.recipe,
+            occurrence=row.occurrence,
+            outages=row.outages,
+            taken_back=row.taken_back,
+            now=now,
+            zone=zone,
         ),
-        "held": (
-            reading.stays_to_come(resource, runner, besides=besides, now=now)
-            if self_run
-            else reading.NOTHING
+        run=_run(
+            slot,
+            row.recipe,
+            row.occurrence,
+            of_class=row.organisation.priority_class if row.organisation else "",
+            class_holds=row.class_holds,
+            recipe_named=named_by.recipe is not None,
+            occurrence_named=named_by.occurrence is not None,
         ),
-        "past": (
-            reading.stays_past(resource, runner, slot, besides=besides, now=now)
-            if self_run and near and {"per_day", "rolling"} & policy.keys()
-            else reading.NOTHING
-        ),
-        "promised": (
-            reading.promised(resource, runner, slot)
-            if guarded and near
-            else reading.NOTHING
-        ),
-        "no_shows": (
-            reading.no_shows(resource, runner, now=now)
-            if self_run and "no_show_limit" in policy
-            else reading.NOTHING
-        ),
-        "has": (
-            reading.held_throughout(resource, runner, slot, beside=named_by.beside)
-            if near and policy.get("requires")
-            else reading.NOTHING
-        ),
-        "buddy": (
-            reading.buddy(
-                resource,
-                runner,
-                slot,
-                named_by=named_by.buddy,
-                row_id=named_by.buddy_row,
-                besides=besides,
-            )
-            if with_buddy
-            else reading.NOTHING
-        ),
-        "quotas": (
-            reading.quota_uses(resource, slot, zone_name=zone.key, besides=besides)
-            if quotas
-            else reading.NOTHING
-        ),
-        "class_sold": (
-            reading.class_sold(besides=besides)
-            if resource.kind is ResourceKind.EVENT
-            else reading.NOTHING
-        ),
-    }
-    found = session.execute(
-        sa.select(*(read[name] for name in read))
-        .select_from(_ONE)
-        .outerjoin(Organisation, named_by.organisation)
-        .outerjoin(Member, Member.id == runner)
-        .outerjoin(
-            Project,
-            sa.and_(
-                _where(named_by.project),
-                Project.organisation_id == Organisation.id,
-                Project.active,
-            ),
-        )
-        .outerjoin(
-            Recipe,
-            sa.and_(
-                _where(named_by.recipe), Recipe.resource_id == resource.id, Recipe.active
-            ),
-        )
-        .outerjoin(
-            Occurrence,
-            sa.and_(_where(named_by.occurrence), Occurrence.resource_id == resource.id),
-        )
-        .outerjoin(
-            MemberQualification,
-            sa.and_(
-                MemberQualification.member_id == runner,
-                MemberQualification.qualification_id == resource.qualification_id,
-            ),
-        )
-        .outerjoin(MaterialsClass, MaterialsClass.rank == slot.class_rank)
-    ).one()
-    told = dict(zip(read, found, strict=True))
-    stretched = ("outages", "taken_back", "held", "past", "promised")
-    return _Row(
-        **told
-        | {name: reading.plain(told[name]) for name in stretched}
-        | {
-            "class_code": told["class_code"] or "",
-            "no_shows": tuple(told["no_shows"] or ()),
-            "has": frozenset(told["has"] or ()),
-            "buddy": reading.read_buddy(told["buddy"]) if with_buddy else None,
-            "buddy_row": (told["buddy"] or {}).get("member_id"),
-            "quotas": reading.read_quotas(
-                told["quotas"], resource=resource, platform=resource.platform
-            ),
-            "class_sold": told["class_sold"] or 0,
-        }
+        by=_asker(named_by, row, qualification, on_behalf=on_behalf),
+        zone=zone,
+        class_code=row.class_code,
     )
 
 
-def _run(named_by: Named, row: _Row, slot: Slot) -> Run:
-    recipe, occurrence = row.recipe, row.occurrence
-    of_class = row.organisation.priority_class if row.organisation else ""
+def _run(
+    slot: Slot,
+    recipe: Recipe | None,
+    occurrence: Occurrence | None,
+    *,
+    of_class: str,
+    class_holds: Mapping[int, int],
+    recipe_named: bool,
+    occurrence_named: bool,
+) -> Run:
     return Run(
-        recipe_named=named_by.recipe is not None,
+        recipe_named=recipe_named,
         recipe_fits=recipe is not None,
         recipe_wafer_mm=recipe.wafer_mm if recipe else None,
-        occurrence_named=named_by.occurrence is not None,
+        occurrence_named=occurrence_named,
         occurrence_fits=occurrence is not None
         and (occurrence.starts_at, occurrence.ends_at) == (slot.starts_at, slot.ends_at),
         closes_at=occurrence.closes_at if occurrence else None,
         called_off=occurrence is not None and occurrence.called_off_at is not None,
         of_class=of_class,
         class_quota=occurrence.quotas.get(of_class) if occurrence else None,
-        class_held=row.class_sold,
+        class_holds=class_holds,
+        class_held=class_holds.get(occurrence.id, 0) if occurrence else 0,
     )
 
 
 def _asker(
-    named_by: Named, row: _Row, qualification: Qualification | None, *, on_behalf: bool
+    named_by: Named, row: Row, qualification: Qualification | None, *, on_behalf: bool
 ) -> Asker:
     firm, holding = row.organisation, row.holding
     level, level_hours = _level(qualification, holding)

@@ -40,17 +40,12 @@ def bookable(
 ) -> Bookable:
     """Return what the rules must know of a resource for one slot."""
     policy = resource.policy
-    capacity = resource.capacity
-    if resource.kind is ResourceKind.BATCH and recipe is not None:
-        capacity = recipe.capacity
-    if resource.kind is ResourceKind.EVENT and occurrence is not None:
-        capacity = occurrence.capacity
     uses = policy.get("licence_use")
     return Bookable(
         name=named(resource),
         kind=resource.kind,
         stay=resource.stay_rule,
-        capacity=capacity,
+        capacity=capacity_of(resource, recipe, occurrence),
         active=resource.active,
         self_run=resource.self_run,
         wafer_mm=tuple(resource.wafer_mm),
@@ -83,6 +78,17 @@ def bookable(
         outages=tuple(outages),
         taken_back=tuple(taken_back),
     )
+
+
+def capacity_of(
+    resource: Resource, recipe: Recipe | None, occurrence: Occurrence | None
+) -> int:
+    """Return how much a resource takes at once, in a run of that recipe or on that date."""
+    if resource.kind is ResourceKind.BATCH and recipe is not None:
+        return recipe.capacity
+    if resource.kind is ResourceKind.EVENT and occurrence is not None:
+        return occurrence.capacity
+    return resource.capacity
 
 
 def notice_hours(policy: Mapping[str, Any]) -> int | None:

@@ -1,7 +1,7 @@
 """Pieces of the statement that reads what the rules must know: stays, quotas, buddies."""
 
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,12 +12,13 @@ from platform_booking.bookings.facts_policy import look_back_days
 from platform_booking.bookings.models import Booking, Quota
 from platform_booking.bookings.picked import Buddy, QuotaUse, Slot, Stretch
 from platform_booking.bookings.states import SPENT, BookingState
-from platform_booking.catalog.models import Outage, Platform, Resource, ResourceKind
+from platform_booking.catalog.models import Outage, Platform, Resource
 from platform_booking.web.i18n import named
 
 Scalar = sa.ColumnElement[Any]
 
 NOTHING: Scalar = sa.null()
+_INSTANT = sa.DateTime(timezone=True)
 
 
 def stretches(table: Any, *which: sa.SQLColumnExpression[bool]) -> Scalar:
@@ -111,36 +112,67 @@ def promised(resource: Resource, runner: int, slot: Slot) -> Scalar:
     )
 
 
-_HELD = sa.text(
-    "SELECT array_agg(needed.code) FROM unnest(CAST(:needed AS text[])) AS needed (code)"
-    " WHERE tstzrange(:held_from, :held_to) <@ (SELECT range_agg(tstzrange(b.starts_at,"
-    " b.ends_at)) FROM booking b JOIN resource_capability c ON c.resource_id ="
-    " b.resource_id JOIN capability k ON k.id = c.capability_id WHERE k.code = needed.code"
-    " AND b.member_id = :holder AND b.active AND b.ends_at > :held_from AND b.starts_at <"
-    " :held_to) OR EXISTS (SELECT FROM resource r JOIN resource_capability c ON"
-    " c.resource_id = r.id JOIN capability k ON k.id = c.capability_id WHERE k.code ="
-    " needed.code AND r.public_id = ANY (CAST(:beside AS uuid[])))"
+_HELD = (
+    "SELECT jsonb_object_agg(needed.code, held.spans)"
+    " FROM unnest(CAST(:needed AS text[])) AS needed (code), LATERAL"
+    " (SELECT jsonb_agg(jsonb_build_array(lower(span), upper(span))) AS spans"
+    " FROM unnest((SELECT range_agg(span) FROM (SELECT tstzrange(b.starts_at, b.ends_at)"
+    " FROM booking b JOIN resource_capability c ON c.resource_id = b.resource_id"
+    " JOIN capability k ON k.id = c.capability_id WHERE k.code = needed.code"
+    " AND b.member_id = :holder AND b.active AND b.ends_at > :held_from"
+    " AND b.starts_at < :held_to"
+    " UNION ALL SELECT tstzrange(:held_from, :held_to) FROM resource r"
+    " JOIN resource_capability c ON c.resource_id = r.id"
+    " JOIN capability k ON k.id = c.capability_id WHERE k.code = needed.code"
+    " AND r.public_id = ANY (CAST(:beside AS uuid[]))) AS stays (span))) AS span) AS held"
 )
 
 
-def held_throughout(
+def held(
     resource: Resource, runner: int, slot: Slot, *, beside: tuple[UUID, ...]
 ) -> Scalar:
-    """Return which of the capabilities that a resource requires are held all the while.
+    """Return when each of the capabilities that a resource requires is held.
 
-    By the member's bookings, or by what is booked beside it in the same go.
+    By the member's bookings that meet a slot, or by what is booked beside it just now.
     """
+    return _scalar(
+        _HELD,
+        JSONB,
+        needed=(list(resource.policy["requires"]), ARRAY(sa.Text)),
+        held_from=(slot.starts_at, _INSTANT),
+        held_to=(slot.ends_at, _INSTANT),
+        holder=(runner, sa.Integer),
+        beside=([str(one) for one in beside], ARRAY(sa.Text)),
+    )
+
+
+def read_held(told: Mapping[str, Any] | None) -> dict[str, tuple[Stretch, ...]]:
+    """Return what is held as the rules know it."""
+    return {code: _read(spans) for code, spans in (told or {}).items()}
+
+
+def _scalar(text: str, kind: Any, **named_by: tuple[Any, Any]) -> Scalar:
+    """Return one value of a statement of its own; it may stand in another several times."""
     return (
-        _HELD.bindparams(
-            needed=list(resource.policy["requires"]),
-            held_from=slot.starts_at,
-            held_to=slot.ends_at,
-            holder=runner,
-            beside=[str(one) for one in beside],
+        sa.text(text)
+        .bindparams(
+            *(
+                sa.bindparam(name, value, type_, unique=True)
+                for name, (value, type_) in named_by.items()
+            )
         )
-        .columns(sa.column("held", ARRAY(sa.Text)))
+        .columns(sa.column("value", kind))
         .scalar_subquery()
     )
+
+
+def _read(spans: Iterable[Sequence[str]] | None) -> tuple[Stretch, ...]:
+    """Return spans that the database has told as JSON."""
+    return tuple((_instant(since), _instant(until)) for since, until in spans or ())
+
+
+def _instant(told: str) -> datetime:
+    return datetime.fromisoformat(told).astimezone(UTC)
 
 
 def buddy(
@@ -153,22 +185,17 @@ def buddy(
     besides: int | None,
 ) -> Scalar:
     """Return how a second person stands; null where nobody may name him."""
-    return (
-        sa.text(
-            "SELECT to_jsonb(s) FROM buddy_standing(:runner, :buddy, :buddy_row,"
-            " :on_resource, :from_at, :to_at, :but) AS s"
-        )
-        .bindparams(
-            sa.bindparam("runner", runner),
-            sa.bindparam("buddy", named_by, sa.Uuid),
-            sa.bindparam("buddy_row", row_id, sa.Integer),
-            sa.bindparam("on_resource", resource.id),
-            sa.bindparam("from_at", slot.starts_at),
-            sa.bindparam("to_at", slot.ends_at),
-            sa.bindparam("but", besides, sa.BigInteger),
-        )
-        .columns(sa.column("standing", JSONB))
-        .scalar_subquery()
+    return _scalar(
+        "SELECT to_jsonb(s) FROM buddy_standing(:runner, :buddy, :buddy_row, :on_resource,"
+        " :from_at, :to_at, :but) AS s",
+        JSONB,
+        runner=(runner, sa.Integer),
+        buddy=(named_by, sa.Uuid),
+        buddy_row=(row_id, sa.Integer),
+        on_resource=(resource.id, sa.Integer),
+        from_at=(slot.starts_at, _INSTANT),
+        to_at=(slot.ends_at, _INSTANT),
+        but=(besides, sa.BigInteger),
     )
 
 
@@ -181,7 +208,7 @@ def read_buddy(told: Mapping[str, Any] | None) -> Buddy:
         runner=told["runner"],
         qualified=told["qualified"],
         qualified_until=date.fromisoformat(until) if until else None,
-        elsewhere=told["elsewhere"],
+        elsewhere=_read(told["elsewhere"]),
     )
 
 
@@ -201,13 +228,12 @@ def bound_quotas(
 _USES = (
     "SELECT jsonb_agg(jsonb_build_object('period', q.period, 'limit', q.minutes,"
     " 'of_project', q.project_id IS NOT NULL, 'platform', q.platform_id IS NOT NULL,"
-    " 'resource', q.resource_id IS NOT NULL, 'first', CAST(p.first AS date),"
+    " 'resource', q.resource_id IS NOT NULL, 'span', jsonb_build_array("
+    "p.first AT TIME ZONE :zone,"
+    " (p.first + CAST('1 ' || q.period AS interval)) AT TIME ZONE :zone),"
     " 'held', held_minutes(organisation.id, q.project_id, q.platform_id, q.resource_id,"
     " p.first AT TIME ZONE :zone, (p.first + CAST('1 ' || q.period AS interval))"
-    " AT TIME ZONE :zone, :but),"
-    " 'own', :many * extract(epoch FROM least(:to_at, (p.first + CAST('1 ' || q.period AS"
-    " interval)) AT TIME ZONE :zone) - greatest(:from_at, p.first AT TIME ZONE :zone))"
-    " / 60)"
+    " AT TIME ZONE :zone, :but))"
     " ORDER BY q.id, p.first)"
     " FROM quota q CROSS JOIN LATERAL generate_series("
     " date_trunc(q.period, CAST(:from_at AS timestamptz) AT TIME ZONE :zone),"
@@ -226,38 +252,35 @@ def quota_uses(
 ) -> Scalar:
     """Return what is held of each quota in each period that a slot touches.
 
-    Within a statement that joins `organisation` and `project`. A pool counts each unit.
+    Within a statement that joins `organisation` and `project`.
     """
-    many = slot.quantity if resource.kind is ResourceKind.POOLED else 1
-    return (
-        sa.text(_USES)
-        .bindparams(
-            sa.bindparam("zone", zone_name, sa.Text),
-            sa.bindparam("from_at", slot.starts_at, sa.DateTime(timezone=True)),
-            sa.bindparam("to_at", slot.ends_at, sa.DateTime(timezone=True)),
-            sa.bindparam("many", many, sa.Integer),
-            sa.bindparam("but", besides, sa.BigInteger),
-            sa.bindparam("on_platform", resource.platform_id, sa.Integer),
-            sa.bindparam("on_resource", resource.id, sa.Integer),
-        )
-        .columns(sa.column("uses", JSONB))
-        .scalar_subquery()
+    return _scalar(
+        _USES,
+        JSONB,
+        zone=(zone_name, sa.Text),
+        from_at=(slot.starts_at, _INSTANT),
+        to_at=(slot.ends_at, _INSTANT),
+        but=(besides, sa.BigInteger),
+        on_platform=(resource.platform_id, sa.Integer),
+        on_resource=(resource.id, sa.Integer),
     )
 
 
-def class_sold(*, besides: int | None) -> Scalar:
-    """Return what firms of the asker's priority class hold of a dated run.
+def class_holds(resource: Resource, slot: Slot, *, besides: int | None) -> Scalar:
+    """Return what firms of the asker's priority class hold of the dated runs of a stretch.
 
-    Within a statement that joins `organisation` and `occurrence`.
+    Within a statement that joins `organisation`.
     """
-    return (
-        sa.text(
-            "SELECT s.quantity FROM class_sold(occurrence.id, :but) AS s"
-            " WHERE s.class = organisation.priority_class"
-        )
-        .bindparams(sa.bindparam("but", besides, sa.BigInteger))
-        .columns(sa.column("quantity", sa.BigInteger))
-        .scalar_subquery()
+    return _scalar(
+        "SELECT jsonb_object_agg(o.id, s.quantity)"
+        " FROM occurrence o CROSS JOIN LATERAL class_sold(o.id, :but) AS s"
+        " WHERE o.resource_id = :of_resource AND o.ends_at > :runs_from"
+        " AND o.starts_at < :runs_to AND s.class = organisation.priority_class",
+        JSONB,
+        but=(besides, sa.BigInteger),
+        of_resource=(resource.id, sa.Integer),
+        runs_from=(slot.starts_at, _INSTANT),
+        runs_to=(slot.ends_at, _INSTANT),
     )
 
 
@@ -268,10 +291,9 @@ def read_quotas(
     return tuple(
         QuotaUse(
             period=one["period"],
-            first_day=date.fromisoformat(one["first"]),
+            span=_read([one["span"]])[0],
             limit_min=one["limit"],
             held_min=int(one["held"]),
-            own_min=int(one["own"]),
             of_project=one["of_project"],
             scope=(
                 named(resource)

@@ -1,5 +1,6 @@
 """What the rules of picking a slot must know, as frozen values. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, tzinfo
 
@@ -87,7 +88,9 @@ class Run:
     called_off: bool = False
     of_class: str = ""  # the priority class of the firm that it is for
     class_quota: int | None = None  # the most that firms of this class may hold of it
-    class_held: int = 0  # what they hold of it without this
+    class_holds: Mapping[int, int] = field(default_factory=dict)
+    """What they hold without this, by row id of the dated run."""
+    class_held: int = 0  # of the one that was named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ class Buddy:
     runner: bool = False  # is the one who runs it
     qualified: bool = True
     qualified_until: date | None = None
-    elsewhere: bool = False  # runner or buddy on another platform meanwhile
+    elsewhere: tuple[Stretch, ...] = ()  # runner or buddy on another platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +109,9 @@ class QuotaUse:
     """What a pooled quota allows over one period, and what is held of it without this."""
 
     period: str  # day, week, month, year
-    first_day: date
+    span: Stretch  # the period itself, by local midnights
     limit_min: int
     held_min: int
-    own_min: int  # what the stay would take of it
     of_project: bool = False
     scope: str = ""  # the resource or platform that it is on; "" for all of the park
 
@@ -135,7 +137,9 @@ class Asker:
     no_shows: tuple[datetime, ...] = ()  # starts of the stays that he let go unused
     buddy: Buddy | None = None  # None: nobody is named
     buddy_elsewhere: tuple[Stretch, ...] = ()  # on other platforms he is somebody's buddy
-    has: frozenset[str] = frozenset()  # of the capabilities required: held all the while
+    has: Mapping[str, tuple[Stretch, ...]] = field(default_factory=dict)
+    """When he holds each of the capabilities required; stretches that touch are one."""
+
     quotas: tuple[QuotaUse, ...] = ()
 
 

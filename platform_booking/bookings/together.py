@@ -278,7 +278,8 @@ def _spent(found: Facts, others: Sequence[_Part]) -> Facts:
     taken: dict[object, int] = {}
     for other in others:
         for use in other.facts.picked.by.quotas if other.facts else ():
-            taken[_quota(use)] = taken.get(_quota(use), 0) + use.own_min
+            own = rules.quota_minutes(other.found.picked, use)
+            taken[_quota(use)] = taken.get(_quota(use), 0) + own
     quotas = tuple(
         replace(use, held_min=use.held_min + taken.get(_quota(use), 0))
         for use in found.picked.by.quotas
@@ -288,7 +289,7 @@ def _spent(found: Facts, others: Sequence[_Part]) -> Facts:
 
 
 def _quota(use: QuotaUse) -> object:
-    return use.period, use.first_day, use.limit_min, use.of_project, use.scope
+    return use.period, use.span, use.limit_min, use.of_project, use.scope
 
 
 def _hold(

@@ -29,7 +29,9 @@ _STRIDE = 6
 """Slots from one try to the next where a rule refuses a place: half an hour."""
 
 _TRIES = 24
-_TOOLS = 4
+_TOOLS = 2
+"""Other tools of which the rules are asked."""
+
 _LONGEST = timedelta(days=31)
 """Nothing is looked for in place of a longer stay: it is an order's affair."""
 
@@ -91,9 +93,18 @@ def alternatives(
         to_at=to_at,
         now=now,
         organisation_id=actor.organisation_id,
+        changeovers=False,
     )
     maker = LaneMaker(known, from_at, to_at, now, zone)
-    judge = Judge(session, actor, now, zone, asked.project_id, asked.buddy_id)
+    judge = Judge(
+        session,
+        actor,
+        now,
+        zone,
+        (from_at, to_at),
+        project_id=asked.project_id,
+        buddy_id=asked.buddy_id,
+    )
     within = (slot_after(from_at), slot_of(to_at))
     able = {one.resource.id: one for one in everything}
     near = _Near(
@@ -197,11 +208,19 @@ class _Near:
         )
 
     def all(self) -> Iterator[Alternative]:
-        """Yield one of each kind that there is, and a second tool."""
+        """Yield one of each kind that there is, and a second tool.
+
+        What the rules must know of all of them is read in one go.
+        """
+        elsewhere = list(self._elsewhere())
+        tools = dict.fromkeys(lane.resource for lane in self._own)
+        tools |= dict.fromkeys(spot.lane.resource for spot in elsewhere)
+        if tools:
+            self._judge.look_at([self._able[row_id] for row_id in tools], self._wish)
         for lane in self._own:
             yield from islice(self._pleasing(Kind.EARLIER, self._before(lane)), 1)
             yield from islice(self._pleasing(Kind.LATER, self._after(lane)), 1)
-        yield from islice(self._pleasing(Kind.OTHER_TOOL, self._elsewhere()), 2)
+        yield from self._pleasing(Kind.OTHER_TOOL, iter(elsewhere))
         for lane in self._own:
             yield from islice(self._pleasing(Kind.SHORTER, self._shorter(lane)), 1)
 

@@ -3,7 +3,8 @@
 A search of its own must not know better than the rules: what it offers would be refused.
 """
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,15 +15,8 @@ from platform_booking.accounts.models import Project
 from platform_booking.bookings import facts, rules
 from platform_booking.bookings.facts import Named
 from platform_booking.bookings.picked import Bookable, Picked, Slot, Stretch
-from platform_booking.catalog.hours import Hours, attended_hours, opening_hours, spans
-from platform_booking.catalog.models import (
-    Occurrence,
-    Recipe,
-    Resource,
-    ResourceKind,
-    StayRule,
-)
-from platform_booking.errors import Forbidden, Violation
+from platform_booking.catalog.models import Occurrence, Recipe, Resource, ResourceKind
+from platform_booking.errors import Violation
 from platform_booking.finding.asking import Wish
 from platform_booking.finding.queries import Able
 from platform_booking.web.actor import Actor
@@ -45,17 +39,41 @@ OF_TIME = frozenset({"starts_at", "ends_at"})
 
 @dataclass(slots=True)
 class Judge:
-    """Asks the rules on behalf of one asker; the same question once."""
+    """Asks the rules on behalf of one asker about slots within a stretch of time.
+
+    What they must know of a resource is read once, for the whole stretch.
+    """
 
     session: Session
     actor: Actor
     now: datetime
     zone: ZoneInfo
+    within: Stretch
     project_id: UUID | None = None  # what the slot names beside
     buddy_id: UUID | None = None
-    _known: dict[tuple[object, ...], tuple[Violation, ...]] = field(default_factory=dict)
-    _hours: dict[tuple[int, bool], Hours] = field(default_factory=dict)
-    _before: dict[tuple[object, ...], Picked] = field(default_factory=dict)
+    _read: dict[tuple[int, tuple[UUID, ...]], Picked | None] = field(default_factory=dict)
+
+    def look_at(
+        self, able: Sequence[Able], wish: Wish, *, beside: tuple[UUID, ...] = ()
+    ) -> None:
+        """Read what the rules must know of some resources, in one statement."""
+        found = facts.look_around(
+            self.session,
+            Named(
+                resource=Resource.id.in_([one.resource.id for one in able]),
+                organisation=facts.of_organisation(self.actor, wish.organisation_id),
+                runner=self.actor.member_id,
+                project=Project.public_id == self.project_id if self.project_id else None,
+                buddy=self.buddy_id,
+                beside=beside,
+            ),
+            _slot(wish, *self.within, wish.quantity),
+            [(one.resource, one.qualification) for one in able],
+            actor=self.actor,
+            now=self.now,
+            zone=self.zone,
+        )
+        self._read |= {(row_id, beside): picked for row_id, picked in found.items()}
 
     def broken(
         self,
@@ -70,119 +88,36 @@ class Judge:
         beside: tuple[UUID, ...] = (),
     ) -> tuple[Violation, ...]:
         """Return what keeps the asker from booking a place, `beside` others."""
-        key = (able.resource.id, starts_at, ends_at, quantity, recipe, occurrence, beside)
-        if key not in self._known:
-            way = (able.resource.id, recipe, occurrence, beside)
-            slot = Slot(
-                starts_at=starts_at,
-                ends_at=ends_at,
-                quantity=quantity,
-                wafer_mm=wish.wafer_mm,
-                class_rank=wish.class_rank,
-                flags=wish.flags,
-            )
-            told = self._from_before(able, way, slot)
-            if told is None:
-                told = self._asked(able, wish, slot, recipe, occurrence, beside=beside)
-            if self._looks_for_nobody(wish):
-                told = tuple(v for v in told if v.rule != "unknown_organisation")
-            self._known[key] = told
-        return self._known[key]
-
-    def _asked(
-        self,
-        able: Able,
-        wish: Wish,
-        slot: Slot,
-        recipe: Recipe | None,
-        occurrence: Occurrence | None,
-        *,
-        beside: tuple[UUID, ...],
-    ) -> tuple[Violation, ...]:
-        try:
-            found = facts.gather(
-                self.session,
-                Named(
-                    resource=Resource.id == able.resource.id,
-                    organisation=facts.of_organisation(self.actor, wish.organisation_id),
-                    runner=self.actor.member_id,
-                    project=(
-                        Project.public_id == self.project_id if self.project_id else None
-                    ),
-                    buddy=self.buddy_id,
-                    beside=beside,
-                    recipe=Recipe.id == recipe.id if recipe else None,
-                    occurrence=Occurrence.id == occurrence.id if occurrence else None,
-                ),
-                slot,
-                actor=self.actor,
-                now=self.now,
-                zone=self.zone,
-                hold=False,
-                read=(able.resource, able.qualification),
-            )
-        except Forbidden:
+        if (able.resource.id, beside) not in self._read:
+            self.look_at([able], wish, beside=beside)
+        around = self._read[able.resource.id, beside]
+        if around is None:
             return (Violation("forbidden", "", "organisation_id"),)
-        self._before[able.resource.id, recipe, occurrence, beside] = found.picked
-        return tuple(rules.violations(found.picked, now=self.now))
-
-    def _from_before(
-        self, able: Able, way: tuple[object, ...], slot: Slot
-    ) -> tuple[Violation, ...] | None:
-        """Judge by what was read for another slot; None where the database must be asked.
-
-        The search has seen to outages. What depends on the slot itself, such as
-        quotas, is read anew, but only for a slot that breaks nothing else.
-        """
-        before = self._before.get(way)
-        if before is None:
-            return None
-        picked = replace(
-            before,
-            slot=slot,
-            on=replace(
-                before.on,
-                opening=self._opening(able.resource, slot),
-                outages=(),
-                taken_back=(),
-                requires=(),
-            ),
-            by=replace(before.by, quotas=(), buddy_elsewhere=()),
-        )
-        broken = tuple(rules.violations(picked, now=self.now))
-        alone = not (before.on.requires or before.by.quotas or before.on.offhours)
-        return broken if broken or (alone and self.buddy_id is None) else None
-
-    def _opening(self, resource: Resource, slot: Slot) -> tuple[Stretch, ...]:
-        ends = resource.stay_rule is StayRule.ENDS
-        key = (resource.calendar_id, ends)
-        if key not in self._hours:
-            calendar = resource.calendar
-            self._hours[key] = attended_hours(calendar) if ends else opening_hours(calendar)
-        return tuple(
-            spans(
-                self._hours[key],
-                from_at=slot.starts_at,
-                to_at=slot.ends_at,
-                zone=self.zone,
-            )
-        )
+        slot = _slot(wish, starts_at, ends_at, quantity)
+        picked = facts.at(around, slot, able.resource, recipe=recipe, occurrence=occurrence)
+        told = rules.violations(picked, now=self.now)
+        nobody = self._looks_for_nobody(wish)
+        return tuple(v for v in told if not (nobody and v.rule == "unknown_organisation"))
 
     def _looks_for_nobody(self, wish: Wish) -> bool:
         """Tell whether staff look around without saying for which organisation."""
         return self.actor.organisation_id is None and wish.organisation_id is None
 
 
-def unfit_for(resource: Resource, wish: Wish, *, now: datetime) -> tuple[Violation, ...]:
-    """Return why a resource can never take what is asked, without looking at its time."""
-    slot = Slot(
-        starts_at=now,
-        ends_at=now,
-        quantity=wish.quantity,
+def _slot(wish: Wish, starts_at: datetime, ends_at: datetime, quantity: int) -> Slot:
+    return Slot(
+        starts_at=starts_at,
+        ends_at=ends_at,
+        quantity=quantity,
         wafer_mm=wish.wafer_mm,
         class_rank=wish.class_rank,
         flags=wish.flags,
     )
+
+
+def unfit_for(resource: Resource, wish: Wish, *, now: datetime) -> tuple[Violation, ...]:
+    """Return why a resource can never take what is asked, without looking at its time."""
+    slot = _slot(wish, now, now, wish.quantity)
     on = Bookable(
         name=named(resource),
         kind=resource.kind,

@@ -88,9 +88,7 @@ class LaneMaker:
             capacity=recipe.capacity if recipe else resource.capacity,
             opening=self._opening(resource),
             recipe=recipe.id if recipe else None,
-            down=[
-                (slot_of(a), slot_after(b)) for a, b in self.read.down.get(resource.id, ())
-            ],
+            down=self.read.down.get(resource.id, ()),
             taken=[Taken(s.start, s.end, s.quantity) for s in stays],
             fixed=tuple(self._fixed(resource, recipe, stays, size, length)),
             length=length,

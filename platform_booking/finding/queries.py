@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Session, joinedload
 
 from platform_booking.bookings.models import Booking
@@ -17,17 +18,15 @@ from platform_booking.catalog.models import (
     Capability,
     ChangeoverTime,
     Occurrence,
-    Outage,
     Qualification,
     Recipe,
     Resource,
     ResourceCapability,
     ResourceKind,
 )
+from platform_booking.finding.search import Interval
 
 SLOT_S = GRID_MIN * 60
-
-Stretch = tuple[datetime, datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +40,13 @@ class Stay:
     occurrence_id: int | None
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Able:
     """A resource in service, and for which of the names asked it stands."""
 
     resource: Resource
     qualification: Qualification | None = None  # that running it oneself needs
-    capabilities: set[str] = field(default_factory=set)
+    capabilities: frozenset[str] = frozenset()
 
     def answers(self, called: str) -> bool:
         """Tell whether a name means this resource or something that it can do."""
@@ -59,7 +58,7 @@ class Read:
     """What is known of the resources between two instants, by row id."""
 
     recipes: dict[int, list[Recipe]]
-    down: dict[int, list[Stretch]]
+    down: dict[int, list[Interval]]  # in slots of the grid
     stays: dict[int, list[Stay]]
     runs: dict[int, list[Occurrence]]
     families: dict[int, list[tuple[datetime, str]]]  # the asker's own, by end
@@ -80,11 +79,13 @@ def able(
     """
     names = list(called)
     ids = [uuid for name in names if (uuid := as_uuid(name))]
-    chosen = [
-        Capability.code.in_(names),
-        Resource.code.in_(names),
-        Resource.public_id.in_(ids),
-    ]
+    of_resource = (
+        sa.select(sa.func.array_agg(Capability.code, type_=ARRAY(sa.Text, as_tuple=True)))
+        .join(ResourceCapability, ResourceCapability.capability_id == Capability.id)
+        .where(ResourceCapability.resource_id == Resource.id)
+        .scalar_subquery()
+    )
+    alike: sa.ColumnElement[bool] = Capability.code.in_(names)
     if siblings_of is not None:
         own = (
             sa.select(ResourceCapability.capability_id)
@@ -92,28 +93,34 @@ def able(
             .where(Resource.public_id == siblings_of)
             .correlate(None)
         )
-        chosen.append(Capability.id.in_(own))
+        alike = sa.or_(alike, Capability.id.in_(own))
+    can = (
+        sa.select(ResourceCapability.resource_id)
+        .join(Capability, Capability.id == ResourceCapability.capability_id)
+        .where(alike)
+    )
     rows = session.execute(
-        sa.select(Resource, Qualification, Capability.code)
-        .outerjoin(ResourceCapability, ResourceCapability.resource_id == Resource.id)
-        .outerjoin(Capability, Capability.id == ResourceCapability.capability_id)
+        sa.select(Resource, Qualification, of_resource)
         .outerjoin(
             Qualification,
             sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
         )
-        .where(Resource.active, sa.or_(*chosen))
+        .where(
+            Resource.active,
+            sa.or_(
+                Resource.code.in_(names), Resource.public_id.in_(ids), Resource.id.in_(can)
+            ),
+        )
         .order_by(Resource.code)
         .options(
             joinedload(Resource.platform),
-            joinedload(Resource.calendar).selectinload(Calendar.exceptions),
+            joinedload(Resource.calendar).joinedload(Calendar.exceptions),
         )
-    )
-    found: dict[int, Able] = {}
-    for resource, qualification, capability in rows:
-        one = found.setdefault(resource.id, Able(resource, qualification))
-        if capability is not None:
-            one.capabilities.add(capability)
-    return list(found.values())
+    ).unique()
+    return [
+        Able(resource, qualification, frozenset(codes or ()))
+        for resource, qualification, codes in rows
+    ]
 
 
 def read(
@@ -124,16 +131,25 @@ def read(
     to_at: datetime,
     now: datetime,
     organisation_id: int | None,
+    changeovers: bool = True,
 ) -> Read:
     """Read what stands in the way of stays, and what may be joined."""
     ids = [one.id for one in resources]
     kinds = {one.kind for one in resources}
     recipes = _recipes(session, resources) if ResourceKind.BATCH in kinds else {}
-    families = {r.family for rows in recipes.values() for r in rows if r.family}
+    families = changeovers and any(r.family for rows in recipes.values() for r in rows)
+    down, stays = _taken(
+        session,
+        ids,
+        from_at,
+        to_at,
+        recipes=recipes,
+        organisation_id=organisation_id,
+    )
     return Read(
         recipes=recipes,
-        down=_down(session, ids, from_at, to_at, organisation_id),
-        stays=_stays(session, ids, from_at, to_at, recipes),
+        down=down,
+        stays=stays,
         runs=(
             _runs(session, ids, from_at, to_at, now) if ResourceKind.EVENT in kinds else {}
         ),
@@ -155,54 +171,46 @@ def _recipes(session: Session, resources: Collection[Resource]) -> dict[int, lis
     )
 
 
-def _down(
+_TAKEN = sa.text(
+    "SELECT resource_id, CAST(floor(extract(epoch FROM starts_at) / :slot) AS int),"
+    " CAST(ceil(extract(epoch FROM ends_at) / :slot) AS int), quantity, recipe_id,"
+    " occurrence_id FROM (SELECT * FROM busy(:which, :from_at, :to_at, :recipes)"
+    " UNION ALL SELECT resource_id, starts_at, ends_at, NULL, NULL, NULL FROM outage"
+    " WHERE resource_id = ANY (:which) AND ends_at > :from_at AND starts_at < :to_at"
+    " AND (CAST(:firm AS int) IS NULL OR taken_back_by IS DISTINCT FROM :firm)) AS taken"
+)
+"""What stands in the way; an outage has no quantity. What its owner has taken back is free
+for him."""
+
+
+def _taken(
     session: Session,
     ids: Sequence[int],
     from_at: datetime,
     to_at: datetime,
-    organisation_id: int | None,
-) -> dict[int, list[Stretch]]:
-    found: dict[int, list[Stretch]] = defaultdict(list)
-    rows = session.execute(
-        sa.select(Outage.resource_id, Outage.starts_at, Outage.ends_at)
-        .where(Outage.resource_id.in_(ids))
-        .where(Outage.ends_at > from_at, Outage.starts_at < to_at)
-        .where(  # what its owner has taken back is free for him
-            sa.true()
-            if organisation_id is None
-            else Outage.taken_back_by.is_distinct_from(organisation_id)
-        )
-    )
-    for resource_id, starts_at, ends_at in rows:
-        found[resource_id].append((starts_at, ends_at))
-    return found
-
-
-def _stays(
-    session: Session,
-    ids: Sequence[int],
-    from_at: datetime,
-    to_at: datetime,
+    *,
     recipes: dict[int, list[Recipe]],
-) -> dict[int, list[Stay]]:
-    found: dict[int, list[Stay]] = defaultdict(list)
+    organisation_id: int | None,
+) -> tuple[dict[int, list[Interval]], dict[int, list[Stay]]]:
+    down: dict[int, list[Interval]] = defaultdict(list)
+    stays: dict[int, list[Stay]] = defaultdict(list)
     rows = session.execute(
-        sa.text(
-            "SELECT resource_id, CAST(floor(extract(epoch FROM starts_at) / :slot) AS int),"
-            " CAST(ceil(extract(epoch FROM ends_at) / :slot) AS int), quantity, recipe_id,"
-            " occurrence_id FROM busy(:which, :from_at, :to_at, :recipes)"
-        ),
+        _TAKEN,
         {
             "which": list(ids),
             "slot": SLOT_S,
             "from_at": from_at,
             "to_at": to_at,
             "recipes": [r.id for rows in recipes.values() for r in rows],
+            "firm": organisation_id,
         },
     )
-    for resource_id, *stay in rows:
-        found[resource_id].append(Stay(*stay))
-    return found
+    for resource_id, start, end, quantity, *more in rows:
+        if quantity is None:
+            down[resource_id].append((start, end))
+        else:
+            stays[resource_id].append(Stay(start, end, quantity, *more))
+    return down, stays
 
 
 def _runs(

@@ -102,7 +102,7 @@ def _for_a_program(fault: BookingError) -> dict[str, Any]:
     slot = _asked(request.get_json(silent=True))
     if slot is None:
         return {}
-    return {"alternatives": AlternativeSchema(many=True).dump(_looked_up(slot))}
+    return {"alternatives": _looked_up(slot)}
 
 
 def _mendable(fault: BookingError) -> bool:
@@ -131,11 +131,14 @@ def _near(slot: AskedSlot) -> list[Alternative]:
     )
 
 
-def _looked_up(slot: AskedSlot) -> list[Alternative]:
-    """Read in a new transaction; a busy database is no reason for another answer."""
+def _looked_up(slot: AskedSlot) -> Any:
+    """Read in a new transaction; a busy database is no reason for another answer.
+
+    It is told before that ends: the rows would be read anew.
+    """
     release_connection()
     try:
-        return _near(slot)
+        return AlternativeSchema(many=True).dump(_near(slot))
     except (Conflict, DBAPIError) as fault:
         _log.warning("no_alternatives", error=type(fault).__name__)
         return []

@@ -106,7 +106,15 @@ def find(
     ]
     within = (slot_after(wish.from_at), slot_of(wish.to_at))
     found = Search(lanes, beside, within=within, days=days(within, zone))
-    judge = Judge(session, actor, now, zone, wish.project_id, wish.buddy_id)
+    judge = Judge(
+        session,
+        actor,
+        now,
+        zone,
+        (wish.from_at, wish.to_at),
+        project_id=wish.project_id,
+        buddy_id=wish.buddy_id,
+    )
     answer = _Choosing(wish, everything, known, judge, zone).answer(found)
     return replace(answer, left_out=(*answer.left_out, *unfit))
 

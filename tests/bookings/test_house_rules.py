@@ -190,18 +190,17 @@ def test_licence_use() -> None:
 def test_quota(of_project: bool) -> None:
     use = QuotaUse(
         period="week",
-        first_day=date(2027, 3, 8),
+        span=(MONDAY - 24 * HOUR, MONDAY + 144 * HOUR),
         limit_min=600,
         held_min=540,
-        own_min=60,
         of_project=of_project,
     )
     assert broken(pick(by=Asker(quotas=(use,)))) == {}
-    over = replace(use, own_min=65)
+    over = replace(use, held_min=545)
     assert broken(pick(by=Asker(quotas=(over,)))) == {"quota": "ends_at"}
     (told,) = violations(pick(by=Asker(quotas=(over,))), now=NOW)
     assert (told.limit, told.actual) == (600, 605)
-    assert "60 at most" in told.message  # what is left
+    assert "55 at most" in told.message  # what is left
 
 
 def test_taken_back() -> None:
@@ -237,7 +236,9 @@ def test_buddy_not_qualified() -> None:
 
 
 def test_buddy_elsewhere() -> None:
-    assert broken(run_by(buddy=Buddy(elsewhere=True))) == {"buddy_elsewhere": "buddy_id"}
+    there = Buddy(elsewhere=((MONDAY, MONDAY + HOUR),))
+    assert broken(run_by(buddy=there)) == {"buddy_elsewhere": "buddy_id"}
+    assert broken(run_by(asked=slot(at=HOUR), buddy=there)) == {}
 
 
 def test_promised_as_buddy() -> None:
@@ -252,8 +253,11 @@ def test_promised_as_buddy() -> None:
 
 def test_area_needed() -> None:
     on = {"requires": ("AREA.WET", "UTIL.N2")}
-    assert broken(run_by(on, has=frozenset({"AREA.WET"}))) == {"area_needed": "resource_id"}
-    assert broken(run_by(on, has=frozenset(on["requires"]))) == {}
+    day = ((MONDAY, MONDAY + 24 * HOUR),)
+    assert broken(run_by(on, has={"AREA.WET": day})) == {"area_needed": "resource_id"}
+    assert broken(run_by(on, has=dict.fromkeys(on["requires"], day))) == {}
+    short = {"AREA.WET": day, "UTIL.N2": ((MONDAY, MONDAY + HOUR / 2),)}
+    assert broken(run_by(on, has=short)) == {"area_needed": "resource_id"}
 
 
 def test_class_window() -> None:

@@ -19,7 +19,7 @@ from platform_booking.bookings.rules import (
     time,
     wafers,
 )
-from platform_booking.bookings.rules.entitlement import asker_rules
+from platform_booking.bookings.rules.entitlement import asker_rules, quota_minutes
 from platform_booking.bookings.rules.registry import Binds, Sense
 from platform_booking.bookings.rules.stretches import is_lifted
 from platform_booking.bookings.rules.time import (
@@ -43,6 +43,7 @@ __all__ = [
     "beyond_sense",
     "fits_hours",
     "outage",
+    "quota_minutes",
     "remaining",
     "violations",
 ]

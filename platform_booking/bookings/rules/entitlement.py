@@ -1,13 +1,14 @@
 """What an organisation and its member are entitled to: contract, qualification, purpose."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 
 from flask_babel import gettext as _
 
 from platform_booking.bookings.picked import Asker, Picked, QuotaUse
 from platform_booking.bookings.rules.registry import Binds, Sense, rule
-from platform_booking.bookings.rules.stretches import last_day, within
+from platform_booking.bookings.rules.stretches import last_day, minutes, overlap, within
+from platform_booking.catalog.models import ResourceKind
 from platform_booking.errors import Violation
 
 _ASKED: list[Callable[[Asker], Iterator[Violation]]] = []
@@ -191,17 +192,24 @@ def _purposes() -> dict[str, str]:
 def quota(picked: Picked, now: datetime) -> Iterator[Violation]:
     """Organisations and projects keep to their quotas, pooled over all of their members."""
     for use in picked.by.quotas:
-        if use.held_min + use.own_min > use.limit_min:
+        own = quota_minutes(picked, use)
+        if own and use.held_min + own > use.limit_min:
             yield Violation(
                 "quota",
-                _over(use),
+                _over(use, own, use.span[0].astimezone(picked.zone).date()),
                 "ends_at",
                 use.limit_min,
-                use.held_min + use.own_min,
+                use.held_min + own,
             )
 
 
-def _over(use: QuotaUse) -> str:
+def quota_minutes(picked: Picked, use: QuotaUse) -> int:
+    """Return what a stay takes of a quota in its period. A pool counts each unit."""
+    units = picked.slot.quantity if picked.on.kind is ResourceKind.POOLED else 1
+    return units * minutes(overlap(picked.slot.stretch, use.span))
+
+
+def _over(use: QuotaUse, own: int, first_day: date) -> str:
     periods = {
         "day": _("a day"), "week": _("a week"), "month": _("a month"), "year": _("a year"),
     }  # fmt: skip
@@ -210,8 +218,8 @@ def _over(use: QuotaUse) -> str:
         "scope": use.scope or str(_("the whole park")),
         "period": periods.get(use.period, use.period),
         "held": use.held_min,
-        "day": use.first_day.isoformat(),
-        "own": use.own_min,
+        "day": first_day.isoformat(),
+        "own": own,
         "left": max(0, use.limit_min - use.held_min),
     }
     if use.of_project:

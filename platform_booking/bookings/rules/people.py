@@ -85,7 +85,8 @@ def buddy_not_qualified(picked: Picked, now: datetime) -> Iterator[Violation]:
 @rule("buddy_elsewhere", needs="the buddy's bookings", sense=Sense.NEAR)
 def buddy_elsewhere(picked: Picked, now: datetime) -> Iterator[Violation]:
     """A buddy is not at work on another platform at the same time."""
-    if picked.by.buddy is not None and picked.by.buddy.elsewhere:
+    buddy, slot = picked.by.buddy, picked.slot
+    if buddy is not None and any(overlap(stay, slot.stretch) for stay in buddy.elsewhere):
         yield Violation(
             "buddy_elsewhere",
             _(
@@ -131,7 +132,13 @@ def promised_as_buddy(picked: Picked, now: datetime) -> Iterator[Violation]:
 )
 def area_needed(picked: Picked, now: datetime) -> Iterator[Violation]:
     """The area or utility that a resource needs is held for the whole time."""
-    missing = sorted(set(picked.on.requires) - picked.by.has)
+    begins, ends = picked.slot.stretch
+    has = {
+        code
+        for code, stretches in picked.by.has.items()
+        if any(since <= begins and ends <= until for since, until in stretches)
+    }
+    missing = sorted(set(picked.on.requires) - has)
     if missing:
         yield Violation(
             "area_needed",
@@ -143,5 +150,5 @@ def area_needed(picked: Picked, now: datetime) -> Iterator[Violation]:
             ),
             "resource_id",
             list(picked.on.requires),
-            sorted(picked.by.has),
+            sorted(has),
         )
