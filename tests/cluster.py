@@ -97,10 +97,13 @@ class Cluster:
             yield self._urls(name)
 
     @contextmanager
-    def fresh_database(self) -> Iterator[Urls]:
-        """Give a migrated database without rows, and drop it afterwards."""
-        with self._database(self._migrated_template()) as name:
-            yield self._urls(name)
+    def fresh_database(self, name: str | None = None) -> Iterator[Urls]:
+        """Give a migrated database without rows, and drop it afterwards.
+
+        Under the same `name` an application finds one after another.
+        """
+        with self._database(self._migrated_template(), name) as made:
+            yield self._urls(made)
 
     def _migrated_template(self) -> str:
         if not self._templates:
@@ -111,8 +114,8 @@ class Cluster:
         return self._templates[0]
 
     @contextmanager
-    def _database(self, template: str) -> Iterator[str]:
-        name = f"{self._prefix}_{next(self._numbers)}"
+    def _database(self, template: str, named: str | None = None) -> Iterator[str]:
+        name = f"{self._prefix}_{named or next(self._numbers)}"
         self._create(name, template)
         try:
             yield name
@@ -125,9 +128,9 @@ class Cluster:
     def _create(self, name: str, template: str) -> None:
         with self._administration() as connection:
             connection.execute(
-                sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER pb_owner").format(
-                    sql.Identifier(name), sql.Identifier(template)
-                )
+                sql.SQL(
+                    "CREATE DATABASE {} TEMPLATE {} OWNER pb_owner STRATEGY FILE_COPY"
+                ).format(sql.Identifier(name), sql.Identifier(template))
             )
 
     @contextmanager

@@ -45,6 +45,20 @@ def own_there(slot: AskedSlot) -> Booking | None:
     ).one_or_none()
 
 
+def no_room(own: Booking | None) -> Violation:
+    """Say that a slot has no room, and whether the asker's own firm stands there."""
+    if own is None:
+        said = _("There is no room left in that time; choose another time or resource.")
+    else:
+        said = _(
+            "Your organisation has a booking there already, from %(start)s to %(end)s."
+            " Change that one, or choose another time or resource.",
+            start=local_time(own.starts_at),
+            end=local_time(own.ends_at),
+        )
+    return Violation(CapacityTaken.code, said, "starts_at")
+
+
 def _for_a_program(fault: BookingError) -> dict[str, Any]:
     if not isinstance(fault, CapacityTaken) or fault.violations:
         return {}
@@ -53,20 +67,14 @@ def _for_a_program(fault: BookingError) -> dict[str, Any]:
     release_connection()  # a fresh transaction: the refused one is spent
     slot = _asked(request.get_json(silent=True)) if request.endpoint == _BOOK else None
     own = own_there(slot) if slot is not None else None
+    violation = no_room(own)
     if own is None:
-        cure = _("There is no room left in that time; choose another time or resource.")
-        return {"violations": [Violation(fault.code, cure, "starts_at").told()]}
-    said = _(
-        "Your organisation has a booking there already, from %(start)s to %(end)s. Change"
-        " that one, or choose another time or resource.",
-        start=local_time(own.starts_at),
-        end=local_time(own.ends_at),
-    )
+        return {"violations": [violation.told()]}
     return {
-        "title": said,
+        "title": violation.message,
         "existing": str(own.public_id),
         "link": url_for("bookings_api.show", booking_id=own.public_id),
-        "violations": [Violation(fault.code, said, "starts_at").told()],
+        "violations": [violation.told()],
     }
 
 

@@ -29,9 +29,10 @@ from platform_booking.bookings import (
     recurring,
     series,
     services,
+    taken,
     week,
 )
-from platform_booking.bookings.asking import AskedSeries
+from platform_booking.bookings.asking import AskedSeries, AskedSlot
 from platform_booking.bookings.queries import Wanted
 from platform_booking.bookings.series import SeriesTried
 from platform_booking.bookings.states import BookingState
@@ -116,7 +117,7 @@ def new() -> ResponseReturnValue:
         reading.violations = forms.on_form(fault.violations)
         return _form(resource, reading), 422
     except Conflict as fault:
-        reading.violations = _too_late(fault)
+        reading.violations = _too_late(fault, slot)
         return _form(resource, reading), 409
     return _arrived(address, said if anew else "")
 
@@ -146,14 +147,14 @@ def _recurring(
     except RulesBroken as fault:
         reading.violations = forms.on_form(fault.violations)
     except Conflict as fault:
-        reading.violations = _too_late(fault)
+        reading.violations = _too_late(fault, asked.slot)
     try:
         preview = series.book_series(replace(asked, dry_run=True), **told)
     except RulesBroken as fault:
         reading.violations = forms.on_form(fault.violations)
         return _form(resource, reading), 422
     except Conflict as fault:
-        reading.violations = _too_late(fault)
+        reading.violations = _too_late(fault, asked.slot)
         return _form(resource, reading), 409
     release_connection()  # the dry run has left nothing to read on from
     resource = queries.resource(db.session(), resource.public_id)
@@ -382,16 +383,12 @@ def _firms(session: Session) -> list[tuple[UUID, str]]:
     return [(o.public_id, named(o)) for o in queries.organisations_to_pick(session)]
 
 
-def _too_late(fault: Conflict) -> list[Violation]:
-    if isinstance(fault, CapacityTaken) and fault.violations:
-        return forms.on_form(fault.violations)
+def _too_late(fault: Conflict, slot: AskedSlot) -> list[Violation]:
     if isinstance(fault, CapacityTaken):
-        message = _(
-            "Somebody was faster: there is no room left in that time. What is free now is"
-            " shown beside; choose another time."
-        )
-    else:
-        message = _("Many are booking this just now. Try again in a moment.")
+        if fault.violations:
+            return forms.on_form(fault.violations)
+        return [taken.no_room(taken.own_there(slot))]
+    message = _("Many are booking this just now. Try again in a moment.")
     return [Violation(fault.code, message, "starts_at")]
 
 

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.bookings import queries
+from platform_booking.bookings import queries, taken
 from platform_booking.bookings import services as bookings
 from platform_booking.bookings.queries import BookingLine, Wanted
 from platform_booking.db import db, enclosing
-from platform_booking.errors import BookingError, RulesBroken, Violation
+from platform_booking.errors import BookingError, CapacityTaken, RulesBroken, Violation
 from platform_booking.exchange import columns, reading, tables
 from platform_booking.exchange.reading import Fault, Line, Reading
 from platform_booking.web.actor import Actor
@@ -114,6 +114,9 @@ def _book_all(read: Reading, *, actor: Actor, now: datetime, zone: ZoneInfo) -> 
             booked = bookings.book(line.slot, actor=actor, now=now, zone=zone)
         except RulesBroken as fault:
             read.faults += [_fault(line, violation) for violation in fault.violations]
+        except CapacityTaken as fault:
+            told = fault.violations or [taken.no_room(taken.own_there(line.slot))]
+            read.faults += [_fault(line, violation) for violation in told]
         except BookingError as fault:
             told = str(fault) or title(fault.code, 409)
             read.faults.append(Fault(line.row, "", fault.code, told))

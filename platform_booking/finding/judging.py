@@ -27,11 +27,12 @@ _OF_WAFERS = frozenset(
 )
 _OF_ASKER = frozenset({"unknown_organisation", "no_contract"})
 _COUNTED = frozenset({ResourceKind.UNARY, ResourceKind.POOLED})
-_OF_OTHERS = frozenset({"buddy_needed", "area_needed"})
+_OF_BUDDY = frozenset({"buddy_needed", "buddy_elsewhere"})
+_OF_OTHERS = _OF_BUDDY | {"area_needed"}
 """Rules about what must be there, too, at some times."""
 
 _OF_THE_HOUR = frozenset(
-    {"gap", "level_hours", "class_window", "buddy_needed", "promised_as_buddy"}
+    {"gap", "level_hours", "class_window", *_OF_BUDDY, "promised_as_buddy"}
 )
 OF_TIME = frozenset({"starts_at", "ends_at"})
 """Fields of rules that another time may satisfy."""

@@ -150,9 +150,19 @@ def test_a_taken_slot_says_so_and_keeps_the_form(world: World) -> None:
         address(world.etcher), {"starts_at": NINE, "ends_at": TEN, "token": str(uuid4())}
     )
     assert answer.status_code == 409
-    assert "Somebody was faster" in answer.text
+    assert "no room left in that time" in answer.text
     assert form_of(answer.text)["starts_at"] == NINE
     assert "why-full" in answer.text
+
+
+def test_a_slot_taken_by_ones_own_organisation_says_so(world: World) -> None:
+    slot = {"starts_at": NINE, "ends_at": TEN}
+    first = world.browser.post(address(world.etcher), slot | {"token": str(uuid4())})
+    assert first.status_code == 303 or first.status_code == 302
+    answer = world.browser.post(address(world.etcher), slot | {"token": str(uuid4())})
+    assert answer.status_code == 409
+    assert "Your organisation has a booking there already" in answer.text
+    assert "no room left in that time" not in answer.text
 
 
 def test_the_week_shows_what_is_busy_and_not_by_whom(world: World) -> None:

@@ -245,6 +245,7 @@ def asking_any(capability: str, *, at=MONDAY, **more) -> dict:
 
 
 DRIE = ("ETCH.DRIE",)
+ENGLISH = {"Accept-Language": "en"}
 
 
 def test_any_tool_with_a_capability_is_the_least_booked_and_says_so(firm) -> None:
@@ -255,11 +256,11 @@ def test_any_tool_with_a_capability_is_the_least_booked_and_says_so(firm) -> Non
             for _ in range(2)
         )
         make_booking(session, resource=busy, starts_at=MONDAY + 5 * HOUR)
-    answer = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"))
+    answer = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"), headers=ENGLISH)
     assert answer.status_code == 201, answer.text
     assert answer.json["resource"]["code"] == idle.code
     assert "least booked of 2" in answer.json["chosen_because"]
-    again = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"))
+    again = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"), headers=ENGLISH)
     assert again.json["resource"]["code"] == busy.code
     assert "only one that is free" in again.json["chosen_because"]
     full = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"))
@@ -284,7 +285,7 @@ def test_a_tool_that_the_rules_refuse_is_passed_over(firm) -> None:
         )
         other = make_resource(session, capabilities=DRIE)
         make_booking(session, resource=other, starts_at=MONDAY + 3 * HOUR)
-    answer = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"))
+    answer = firm("POST", "/bookings", json=asking_any("ETCH.DRIE"), headers=ENGLISH)
     assert answer.json["resource"]["code"] == other.code != capped.code
     assert "may book" in answer.json["chosen_because"]
 

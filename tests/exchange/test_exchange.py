@@ -126,10 +126,10 @@ def test_a_dry_run_lists_every_fault_and_writes_nothing(desk: Desk) -> None:
     assert answer.status_code == 200, answer.text
     found = {(f["row"], f["column"], f["rule"]) for f in answer.json["faults"]}
     assert {(row, column) for row, column, _ in found} >= {
-        (3, "ends_at"), (4, "starts_at"), (4, "quantity"), (5, "resource"), (6, ""),
-        (7, ""), (8, "project"), (9, "project"),
+        (3, "ends_at"), (4, "starts_at"), (4, "quantity"), (5, "resource"), (6, "starts_at"),
+        (7, "starts_at"), (8, "project"), (9, "project"),
     }  # fmt: skip
-    assert (6, "", "capacity_taken") in found
+    assert (6, "starts_at", "capacity_taken") in found
     assert (7, "", "capacity_taken") in found
     assert 2 not in {row for row, _, _ in found}
     assert all(f["message"] for f in answer.json["faults"])
