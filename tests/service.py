@@ -31,9 +31,16 @@ def environment(urls: Urls, **changed: str) -> dict[str, str]:
 
 
 class Service:
-    """A gunicorn that serves one database on a free port of this machine."""
+    """A gunicorn that serves one database on a free port of this machine.
 
-    def __init__(self, urls: Urls, *, workers: int = 1, **changed: str) -> None:
+    `preloaded` names another application than production's. It is loaded once and its
+    workers are forked from it, so that a worker that dies is followed by one at once.
+    """
+
+    def __init__(
+        self, urls: Urls, *, workers: int = 1, preloaded: str = "", **changed: str
+    ) -> None:
+        self._application = ["--preload", preloaded] if preloaded else ["wsgi:app"]
         self._environment = environment(urls, WEB_CONCURRENCY=str(workers), **changed)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed in __exit__
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,7 +51,10 @@ class Service:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+                [
+                    *(sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py"),
+                    *self._application,
+                ],
                 cwd=ROOT,
                 env={
                     **self._environment,
