@@ -41,7 +41,10 @@ def move(booking_id: UUID) -> ResponseReturnValue:
     if request.method == "GET":
         return _form(line, forms.move_as_typed(line.booking, zone=_zone()))
     typed, asked, violations = forms.read_move(
-        request.form, zone=_zone(), timed=line.resource.kind is not ResourceKind.EVENT
+        request.form,
+        booking=line.booking,
+        zone=_zone(),
+        timed=line.resource.kind is not ResourceKind.EVENT,
     )
     if violations:
         return _form(line, typed, violations), 422

@@ -160,14 +160,21 @@ def move_as_typed(booking: Booking, *, zone: ZoneInfo) -> Typed:
 
 
 def read_move(
-    form: Mapping[str, str], *, zone: ZoneInfo, timed: bool
+    form: Mapping[str, str], *, booking: Booking, zone: ZoneInfo, timed: bool
 ) -> tuple[Typed, AskedMove, list[Violation]]:
-    """Read the form of a change. Where it is not `timed`, a dated run has its own times."""
+    """Read the form of a change. Where it is not `timed`, a dated run has its own times.
+
+    What was left as it stood stays that very instant: where the clocks go back, one text
+    names two.
+    """
     reading = Reading(typed=typed_in(form), flags=())
-    times = {}
+    times: dict[str, datetime] = {}
     if timed:
-        for name in ("starts_at", "ends_at"):
-            times[name] = _moment(reading, name, zone)
+        for name, stood in (("starts_at", booking.starts_at), ("ends_at", booking.ends_at)):
+            if reading.typed[name] == local_text(stood, zone):
+                times[name] = stood
+            else:
+                times[name] = _moment(reading, name, zone)
     asked = AskedMove(
         **times,
         quantity=_whole(reading, "quantity", otherwise=None),
@@ -180,15 +187,31 @@ def read_move(
 def moment_of(text: str, zone: ZoneInfo) -> datetime | None:
     """Return the instant that a text names, in the park's zone unless it says another.
 
-    None for nonsense, and where the calendar ends: no zone can be reckoned with there.
+    None for nonsense, for what the zone's clocks skip, and where the calendar ends: no zone
+    can be reckoned with there. Of two instants of one name it is the first.
     """
+    read = _on_a_clock(text)
+    if read is None:
+        return None
+    found = read.replace(tzinfo=read.tzinfo or zone).astimezone(UTC)
+    if read.tzinfo is None and found.astimezone(zone).replace(tzinfo=None) != read:
+        return None
+    return found
+
+
+def unreadable(text: str) -> str:
+    """Return why a text names no instant."""
+    if _on_a_clock(text) is None:
+        return str(_("not a date and time; write it as 2027-03-08T09:00"))
+    return str(_("the clocks skip this time on that day; choose a later one"))
+
+
+def _on_a_clock(text: str) -> datetime | None:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if not MINYEAR < read.year < MAXYEAR:
-        return None
-    return read.replace(tzinfo=read.tzinfo or zone).astimezone(UTC)
+    return read if MINYEAR < read.year < MAXYEAR else None
 
 
 def _moment(reading: Reading, name: str, zone: ZoneInfo) -> datetime:
@@ -198,7 +221,7 @@ def _moment(reading: Reading, name: str, zone: ZoneInfo) -> datetime:
         return _NOWHERE
     found = moment_of(text, zone)
     if found is None:
-        _wrong(reading, name, _("not a date and time; write it as 2027-03-08T09:00"))
+        _wrong(reading, name, unreadable(text))
         return _NOWHERE
     return found
 

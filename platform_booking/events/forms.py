@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 
-from platform_booking.bookings.forms import local_text, moment_of
+from platform_booking.bookings.forms import local_text, moment_of, unreadable
 from platform_booking.catalog.phases import MILESTONES
 from platform_booking.errors import Violation
 from platform_booking.events.asking import AskedChange, AskedRun
@@ -101,7 +101,7 @@ def _moment(reading: Reading, name: str, zone: ZoneInfo) -> datetime | None:
         return None
     found = moment_of(text, zone)
     if found is None:
-        reading.wrong(name, _("not a date and time; write it as 2027-03-08T09:00"))
+        reading.wrong(name, unreadable(text))
     return found
 
 

@@ -213,7 +213,10 @@ def _line(
             return None
         read = _moment(cells[column], zone)
         if read is None:
-            wrong(column, "invalid", _("not a date and time; write it as 2027-03-08 09:00"))
+            message = _(
+                "no date and time that the park's clocks show; write it as 2027-03-08 09:00"
+            )
+            wrong(column, "invalid", message)
         return read
 
     def whole(column: str) -> int | None:
@@ -288,5 +291,5 @@ def _moment(cell: Cell, zone: ZoneInfo) -> datetime | None:
             read = datetime.strptime(text, form).replace(tzinfo=zone)
         except ValueError:
             continue
-        found = moment_of(read.isoformat(), zone)
+        found = moment_of(read.replace(tzinfo=None).isoformat(), zone)
     return None if found is None else found.astimezone(UTC)

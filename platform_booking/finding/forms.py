@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
-from platform_booking.bookings.forms import local_text, moment_of
+from platform_booking.bookings.forms import local_text, moment_of, unreadable
 from platform_booking.errors import Violation
 from platform_booking.finding.asking import Beside, Wish
 
@@ -88,9 +88,7 @@ def _moment(reading: Reading, name: str, zone: ZoneInfo) -> datetime | None:
     moment = moment_of(reading.typed[name], zone)
     if moment is None:
         reading.violations.append(
-            Violation(
-                "unreadable", _("not a date and time; write it as 2027-03-08T09:00"), name
-            )
+            Violation("unreadable", unreadable(reading.typed[name]), name)
         )
     return moment
 

@@ -14,7 +14,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from platform_booking.bookings.forms import moment_of
+from platform_booking.bookings.forms import moment_of, unreadable
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import AlreadyThere, IllegalMove, RulesBroken, Violation
@@ -46,8 +46,7 @@ def take_back() -> ResponseReturnValue:
     times = {name: moment_of(typed[name], zone) for name in ("starts_at", "ends_at")}
     for name, moment in times.items():
         if moment is None:
-            message = _("not a date and time; write it as 2027-03-08T09:00")
-            violations.append(Violation("unreadable", message, name))
+            violations.append(Violation("unreadable", unreadable(typed[name]), name))
     try:
         resource_id = UUID(typed["resource_id"])
     except ValueError:

@@ -1,6 +1,7 @@
 """Who may wait for what, and how long an offer stands. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,8 @@ _CHANGES = frozenset(
 _OF_THE_PLACE = frozenset(
     {"closed", "coarse_grid", "class_window", "level_hours", "buddy_needed"}
 )
+
+_FIELDS = {"starts_at": "from", "ends_at": "to"}
 
 
 def entry_violations(
@@ -83,9 +86,16 @@ def entry_violations(
 
 
 def lasting(broken: Iterable[Violation], *, one_place: bool) -> list[Violation]:
-    """Return of what a stay breaks that which no other day or place will mend."""
+    """Return of what a stay breaks that which no other day or place will mend.
+
+    Told with the fields of a window: `from` and `to`.
+    """
     mended = _CHANGES if one_place else _CHANGES | _OF_THE_PLACE
-    return [violation for violation in broken if violation.rule not in mended]
+    return [
+        replace(violation, where=_FIELDS.get(violation.where, violation.where))
+        for violation in broken
+        if violation.rule not in mended
+    ]
 
 
 def notice(policy: Mapping[str, Any], *, self_run: bool) -> timedelta:

@@ -395,3 +395,55 @@ def test_an_import_that_keeps_others_waiting_for_too_long_is_taken_back(
     answer = desk.api(desk.row(), desk.row(2))
     assert [v["rule"] for v in answer.json["violations"]] == ["too_slow"]
     assert booked() == []
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("starts_at", "0001-01-01 00:00"),
+        ("starts_at", "9999-12-31 23:00"),
+        ("ends_at", "9999-12-31 23:59"),
+        ("quantity", "0"),
+        ("quantity", "1000000000"),
+        ("quantity", "1e9"),
+        ("resource", "=R1"),
+        ("starts_at", "=NOW()"),
+        ("ends_at", "+1"),
+        ("quantity", "=1+1"),
+        ("project", "@SUM(A1)"),
+    ],
+)
+def test_one_strange_cell_is_named_and_keeps_every_row_out(
+    desk: Desk, column: str, value: str
+) -> None:
+    answer = desk.api(desk.row(project=""), desk.row(2, project="") | {column: value})
+    assert answer.status_code == 422, answer.text
+    places = {v["where"] for v in answer.json["violations"]}
+    assert any(p.startswith("rows[3]") and p.endswith(column) for p in places), places
+    assert not [p for p in places if p.startswith("rows[2]")]
+    assert booked() == []
+
+
+@pytest.mark.parametrize("bad", [b"\xff", b"\xc3\x28", b"\x00", "预约".encode("utf-16-le")])
+def test_a_file_with_bytes_of_another_encoding_keeps_every_row_out(
+    desk: Desk, bad: bytes
+) -> None:
+    good = table(desk.row(project=""), desk.row(2, project=""))
+    answer = desk.api(data=good[:-2] + bad + b"\r\n")
+    assert answer.status_code == 422, answer.text
+    assert all(v["message"] for v in answer.json["violations"])
+    assert booked() == []
+
+
+def test_a_time_that_the_clocks_skip_is_named(make_app: Any) -> None:
+    """02:30 on 28 March 2027 in Berlin."""
+    app = make_app(timezone="Europe/Berlin")
+    with app.app_context():
+        desk = Desk(app.test_client())
+        skipped = {"starts_at": "2027-03-28 02:30", "ends_at": "2027-03-28 03:45"}
+        for form in ("2027-03-28 02:30", "2027/03/28 02:30"):
+            answer = desk.api(desk.row() | skipped | {"starts_at": form})
+            (violation,) = answer.json["violations"]
+            assert violation["where"] == "rows[2].starts_at"
+            assert "园区时钟" in violation["message"]
+        assert booked() == []
