@@ -43,6 +43,7 @@ def ask(place: Place, member, at, **more):
 def test_where_the_policy_asks_a_slot_begins_as_a_request_that_holds_its_time(
     place,
 ) -> None:
+    """B3: what waits for approval counts as taken."""
     place.policy(approval_hours=24)
     made = ask(place, place.engineer, MONDAY)
     assert made.status_code == 201, made.text

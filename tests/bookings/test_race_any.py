@@ -29,6 +29,7 @@ CLIENTS, HOURS, TOOLS, PROCESSES = 8, 15, 5, 2
 def test_as_many_as_there_are_tools_are_served_and_never_one_twice(
     database: Urls, app: Flask
 ) -> None:
+    """B7: of a capability with alternatives, and of what is booked beside."""
     with writing() as session:
         tools = [make_resource(session, capabilities=("DRIE",)) for _ in range(TOOLS)]
         pools = [

@@ -173,6 +173,7 @@ def test_a_rule_that_makes_no_series_is_named(firm, etcher, rule, broken) -> Non
 
 
 def test_a_series_that_overlaps_itself_is_refused(firm, etcher) -> None:
+    """B6: a stay that is longer than the time to the next one."""
     ask = weekly(etcher, "FREQ=DAILY;COUNT=3", hours=25)
     assert rules_of(firm("POST", "/bookings/series", json=ask)) == {
         ("overlaps_itself", "rrule")

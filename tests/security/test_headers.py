@@ -61,6 +61,7 @@ def faults_of(answer: TestResponse, *, asset: bool, signed_in: bool) -> Iterator
 
 
 def test_every_answer_of_every_route_carries_the_headers(app: Flask) -> None:
+    """B28, for caches: `no-store`, `private` and `Vary: Cookie` on every answer."""
     cells = [Cell(m, e, p) for m, e in routes(app) for p in PRINCIPALS]
     walk = Walk(app, built(app), cells)
     faults = []

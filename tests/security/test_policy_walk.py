@@ -196,6 +196,7 @@ def test_every_method_of_every_route_has_a_recipe_and_the_reverse(app: Flask) ->
 
 
 def test_who_may_receives_his_own_and_nobody_else_anything(app: Flask, capsys: Any) -> None:
+    """B19: no view, feed or export of any route shows what is private to another."""
     walk = Walk(
         app,
         built(app),

@@ -54,6 +54,7 @@ def goes_to(answer: TestResponse) -> str:
 def test_nobody_is_led_elsewhere_after_signing_in(
     client: Visitor, engineer: Member
 ) -> None:
+    """B24: whatever a link to the way in, or its form, says of the way back."""
     assert len(ELSEWHERE) >= 30
     entering = {"email": "li@firm.example", "password": PASSWORD}
     for number, target in enumerate(ELSEWHERE):
@@ -77,6 +78,7 @@ def test_a_way_back_within_the_service_is_kept(client: Visitor, engineer: Member
 
 
 def test_a_forged_host_is_refused_everywhere(client: Visitor, engineer: Member) -> None:
+    """B25: no page and no mail can be made to link to another host."""
     client.enter(engineer)
     for path in ("/", "/account", "/sign-in", "/static/site.css", "/nowhere", "/api/v1/plans",
                  "/healthz"):  # fmt: skip
