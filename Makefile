@@ -11,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench migrations clean
+.PHONY: help run test check bench soak migrations clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -33,6 +33,9 @@ migrations: $(VENV)/.dev  ## Migrations up, compared with the models, down and u
 
 bench: $(VENV)/.dev  ## Measure: BENCH=plan and others in benchmarks/
 	$(PYTHON) -m benchmarks.$(BENCH)
+
+soak: $(VENV)/.dev  ## 20,000 mixed attempts by 16 clients, judged; some ten minutes
+	$(PYTHON) -m tests.soak
 
 clean:  ## Remove .venv and caches; data under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
