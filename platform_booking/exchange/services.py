@@ -6,6 +6,7 @@ takes it back.
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -103,7 +104,7 @@ def taken_out(wanted: Wanted, *, zone: ZoneInfo, form: str) -> bytes:
 
 def _book_all(read: Reading, *, actor: Actor, now: datetime, zone: ZoneInfo) -> list[UUID]:
     """Book in the order in which everybody takes locks: by resource, then by time."""
-    made: list[UUID] = []
+    made: dict[UUID, int] = {}  # the row of each booking
     until = time.monotonic() + MOST_SECONDS
     for line in sorted(read.lines, key=lambda one: (one.order, one.row)):
         if time.monotonic() > until:
@@ -115,14 +116,24 @@ def _book_all(read: Reading, *, actor: Actor, now: datetime, zone: ZoneInfo) -> 
         except RulesBroken as fault:
             read.faults += [_fault(line, violation) for violation in fault.violations]
         except CapacityTaken as fault:
-            told = fault.violations or [taken.no_room(taken.own_there(line.slot))]
+            told = fault.violations or [_no_room(line, made)]
             read.faults += [_fault(line, violation) for violation in told]
         except BookingError as fault:
             told = str(fault) or title(fault.code, 409)
             read.faults.append(Fault(line.row, "", fault.code, told))
         else:
-            made.append(booked.booking.public_id)
-    return made
+            made[booked.booking.public_id] = line.row
+    return list(made)
+
+
+def _no_room(line: Line, made: Mapping[UUID, int]) -> Violation:
+    own = taken.own_there(line.slot)
+    if own is None or own.public_id not in made:
+        return taken.no_room(own)
+    told = _(
+        "row %(row)s takes this time; give one of the two another", row=made[own.public_id]
+    )
+    return Violation(CapacityTaken.code, told, "starts_at")
 
 
 def _fault(line: Line, violation: Violation) -> Fault:

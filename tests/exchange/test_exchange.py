@@ -131,6 +131,8 @@ def test_a_dry_run_lists_every_fault_and_writes_nothing(desk: Desk) -> None:
     }  # fmt: skip
     assert (6, "starts_at", "capacity_taken") in found
     assert (7, "starts_at", "capacity_taken") in found
+    (seventh,) = (f for f in answer.json["faults"] if f["row"] == 7)
+    assert seventh["message"].startswith("第 2 行")
     assert 2 not in {row for row, _, _ in found}
     assert all(f["message"] for f in answer.json["faults"])
     assert answer.json["rows"] == 8
