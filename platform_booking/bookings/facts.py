@@ -5,7 +5,7 @@ and whoever spends the same quota. The second, which counts, therefore sees what
 Who looks around reads once for many slots.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from uuid import UUID
@@ -167,8 +167,7 @@ def at(
             slot,
             recipe,
             occurrence,
-            of_class=around.run.of_class,
-            class_holds=around.run.class_holds,
+            by=around.by,
             recipe_named=recipe is not None,
             occurrence_named=occurrence is not None,
         ),
@@ -266,6 +265,7 @@ def _picked(
     zone: ZoneInfo,
 ) -> Picked:
     resource, qualification = on
+    by = _asker(named_by, row, qualification, on_behalf=on_behalf)
     return Picked(
         slot=slot,
         on=bookable(
@@ -282,12 +282,11 @@ def _picked(
             slot,
             row.recipe,
             row.occurrence,
-            of_class=row.organisation.priority_class if row.organisation else "",
-            class_holds=row.class_holds,
+            by=by,
             recipe_named=named_by.recipe is not None,
             occurrence_named=named_by.occurrence is not None,
         ),
-        by=_asker(named_by, row, qualification, on_behalf=on_behalf),
+        by=by,
         zone=zone,
         class_code=row.class_code,
     )
@@ -298,8 +297,7 @@ def _run(
     recipe: Recipe | None,
     occurrence: Occurrence | None,
     *,
-    of_class: str,
-    class_holds: Mapping[int, int],
+    by: Asker,
     recipe_named: bool,
     occurrence_named: bool,
 ) -> Run:
@@ -312,10 +310,8 @@ def _run(
         and (occurrence.starts_at, occurrence.ends_at) == (slot.starts_at, slot.ends_at),
         closes_at=occurrence.closes_at if occurrence else None,
         called_off=occurrence is not None and occurrence.called_off_at is not None,
-        of_class=of_class,
-        class_quota=occurrence.quotas.get(of_class) if occurrence else None,
-        class_holds=class_holds,
-        class_held=class_holds.get(occurrence.id, 0) if occurrence else 0,
+        class_quota=occurrence.quotas.get(by.priority_class) if occurrence else None,
+        class_held=by.class_holds.get(occurrence.id, 0) if occurrence else 0,
     )
 
 
@@ -347,6 +343,8 @@ def _asker(
         buddy_elsewhere=row.promised,
         has=row.has,
         quotas=row.quotas,
+        priority_class=firm.priority_class if firm else "",
+        class_holds=row.class_holds,
     )
 
 

@@ -86,11 +86,8 @@ class Run:
     occurrence_fits: bool = False  # of this resource, at just these times
     closes_at: datetime | None = None
     called_off: bool = False
-    of_class: str = ""  # the priority class of the firm that it is for
-    class_quota: int | None = None  # the most that firms of this class may hold of it
-    class_holds: Mapping[int, int] = field(default_factory=dict)
-    """What they hold without this, by row id of the dated run."""
-    class_held: int = 0  # of the one that was named
+    class_quota: int | None = None  # the most that firms of the asker's class may hold
+    class_held: int = 0  # what they hold without this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +138,9 @@ class Asker:
     """When he holds each of the capabilities required; stretches that touch are one."""
 
     quotas: tuple[QuotaUse, ...] = ()
+    priority_class: str = ""  # of the organisation
+    class_holds: Mapping[int, int] = field(default_factory=dict)
+    """What firms of that class hold of dated runs without this, by row id of the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

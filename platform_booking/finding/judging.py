@@ -31,6 +31,9 @@ _OF_BUDDY = frozenset({"buddy_needed", "buddy_elsewhere"})
 _OF_OTHERS = _OF_BUDDY | {"area_needed"}
 """Rules about what must be there, too, at some times."""
 
+_OF_RUN = frozenset({"class_quota", "registration_closed", "run_called_off"})
+"""Rules of one dated run, which another run may satisfy."""
+
 _OF_THE_HOUR = frozenset(
     {"gap", "level_hours", "class_window", *_OF_BUDDY, "promised_as_buddy"}
 )
@@ -147,4 +150,5 @@ def of_the_hour(broken: tuple[Violation, ...]) -> bool:
 
 def of_time(broken: tuple[Violation, ...]) -> bool:
     """Tell whether another time might please the rules."""
-    return all(v.where in OF_TIME or v.rule in _OF_OTHERS for v in broken)
+    mended = _OF_OTHERS | _OF_RUN
+    return all(v.where in OF_TIME or v.rule in mended for v in broken)

@@ -314,7 +314,6 @@ def test_class_quota() -> None:
     run = Run(
         occurrence_named=True,
         occurrence_fits=True,
-        of_class="SME",
         class_quota=10,
         class_held=6,
     )

@@ -1,7 +1,7 @@
 """Staff date runs, change them and call them off; bookings of a run keep its promises."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -271,6 +271,29 @@ def test_firms_of_a_class_hold_together_what_its_quota_allows(yard: Yard) -> Non
         headers={"If-Match": "*"},
     )
     assert broken(more) == {"class_quota": "quantity"}
+
+
+def test_no_run_is_offered_where_the_class_holds_its_quota_already(yard: Yard) -> None:
+    first = yard.dated()
+    spent, free = (
+        yard.dated(
+            code=f"MPW-{days}",
+            **{
+                name: (
+                    datetime.fromisoformat(first[name]) + timedelta(days=days)
+                ).isoformat()
+                for name in ("starts_at", "ends_at")
+            },
+            quotas={"SME": 15},
+        )
+        for days in (2, 4)
+    )
+    assert yard.book("key", first, 100).status_code == 201
+    assert yard.book("b", spent, 15).status_code == 201
+    refused = yard.book("a", first)
+    assert refused.status_code == 409, refused.text
+    offered = {one["starts_at"] for one in refused.json["alternatives"]}
+    assert offered == {free["starts_at"]}
 
 
 def test_the_database_keeps_the_quota_of_a_class_too(yard: Yard) -> None:

@@ -122,7 +122,7 @@ def class_quota(picked: Picked, now: datetime) -> Iterator[Violation]:
             _(
                 "organisations of class %(of_class)s may hold %(quota)s of this run, and"
                 " %(left)s of that are left; ask for less, or choose another run",
-                of_class=run.of_class,
+                of_class=picked.by.priority_class,
                 quota=run.class_quota,
                 left=max(0, run.class_quota - run.class_held),
             ),
