@@ -51,10 +51,13 @@ def take_in(
     Raises
     ------
     RulesBroken
-        If the file cannot be read as a table.
+        If the file cannot be read as a table, or has too many rows.
     """
     try:
         rows = tables.read(data)
+    except tables.TooManyRows as fault:
+        most = tables.MOST_ROWS
+        raise RulesBroken([Violation("too_many", str(fault), "file", limit=most)]) from None
     except tables.Unreadable as fault:
         raise RulesBroken([Violation("unreadable", str(fault), "file")]) from None
     read = Reading()

@@ -21,7 +21,8 @@ MIMETYPES = {
     XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 MOST_BYTES = 10 << 20
-MOST_ROWS = 5_000
+MOST_ROWS = 500  # each is a booking: all of them hold their locks until the last is made
+_MOST_LINES = 5_000  # of a sheet, with the empty ones
 _MOST_UNPACKED = 64 << 20
 _MOST_PARTS = 200
 _MOST_COLUMNS = 60
@@ -36,6 +37,10 @@ Cell = str | int | float | datetime
 
 class Unreadable(Exception):
     """A file is no table that can be read; the message says why and what to do."""
+
+
+class TooManyRows(Unreadable):
+    """A table has more rows than may come in at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ def read(data: bytes) -> list[Row]:
             continue
         found.append(Row(row.number, _without_end(row.cells)))
         if len(found) > MOST_ROWS + 1:
-            raise Unreadable(
+            raise TooManyRows(
                 _("there are more than %(n)s rows; divide the file", n=MOST_ROWS)
             )
     if not found:
@@ -179,9 +184,17 @@ def _from_xlsx(data: bytes) -> Iterator[Row]:
             if not book.worksheets:
                 raise Unreadable(_("the workbook has no sheet"))
             rows = book.worksheets[0].iter_rows(
-                max_row=MOST_ROWS + 2, max_col=_MOST_COLUMNS
+                max_row=_MOST_LINES + 1, max_col=_MOST_COLUMNS
             )
             for number, cells in enumerate(rows, start=1):
+                if number > _MOST_LINES:  # what stands there would be lost unseen
+                    raise Unreadable(
+                        _(
+                            "the sheet goes on below row %(n)s; delete the rows there,"
+                            " empty ones, too, or save it as .csv",
+                            n=_MOST_LINES,
+                        )
+                    )
                 yield Row(number, tuple(map(_of_xlsx, cells)))
         finally:
             book.close()

@@ -266,6 +266,23 @@ def test_rubbish_is_refused_and_nothing_half_done(desk: Desk) -> None:
     assert booked() == []
 
 
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_file_of_too_many_rows_is_refused_with_what_to_do(
+    desk: Desk, dry_run: bool
+) -> None:
+    rows = [desk.row()] * 501
+    answer = desk.api(*rows, dry_run=dry_run)
+    assert answer.status_code == 422, answer.text
+    (broken,) = answer.json["violations"]
+    assert (broken["rule"], broken["where"]) == ("too_many", "file")
+    assert broken["limit"] == 500
+    page = desk.page(table(*rows), "check" if dry_run else "book")
+    assert page.status_code == 422
+    assert "there are more than 500 rows; divide the file" in page.text
+    assert "at most 500 rows" in page.text
+    assert booked() == []
+
+
 def test_other_bodies_stay_small(desk: Desk) -> None:
     answer = desk.program("POST", "/bookings", data=b"x" * (2 << 20))
     assert answer.status_code == 413

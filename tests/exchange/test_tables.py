@@ -83,6 +83,17 @@ def test_as_many_rows_as_are_allowed_are_read() -> None:
     assert len(tables.read(b"a\n" + b"1\n" * tables.MOST_ROWS)) == tables.MOST_ROWS + 1
 
 
+def test_a_workbook_with_empty_rows_loses_none_below_them() -> None:
+    gap: list[list[object]] = [[]] * tables.MOST_ROWS
+    assert tables.read(workbook(["a"], *gap, ["last"]))[-1].cells == ("last",)
+
+
+def test_a_sheet_that_goes_on_too_far_is_refused_and_not_cut_off() -> None:
+    gap: list[list[object]] = [[]] * 5_000
+    with pytest.raises(Unreadable, match="5000"):
+        tables.read(workbook(["a"], *gap, ["last"]))
+
+
 def test_a_workbook_is_read_with_its_dates_and_numbers() -> None:
     rows = tables.read(workbook(["resource", "starts_at", "quantity"], ["R1", NINE, 2]))
     assert rows[1].number == 2
@@ -122,7 +133,7 @@ def test_entities_that_grow_are_refused() -> None:
         tables.read(out.getvalue())
 
 
-def test_a_sheet_with_one_cell_at_its_far_end_costs_no_more() -> None:
+def test_a_sheet_with_one_cell_at_its_far_end_is_not_read_up_to_there() -> None:
     book = Workbook()
     sheet = book.active
     assert sheet is not None
@@ -130,7 +141,8 @@ def test_a_sheet_with_one_cell_at_its_far_end_costs_no_more() -> None:
     sheet["XFD1048576"] = "far"
     out = io.BytesIO()
     book.save(out)
-    assert [row.cells[0] for row in tables.read(out.getvalue())] == ["resource"]
+    with pytest.raises(Unreadable, match="5000"):
+        tables.read(out.getvalue())
 
 
 @pytest.mark.parametrize("first", list("=+-@\t\r"))
