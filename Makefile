@@ -20,7 +20,7 @@ run: $(VENV)/.runtime  ## Start the service with demo data; Ctrl-C stops it
 	@exec $(PYTHON) -m platform_booking.demo --port "$(or $(PORT),8000)" --var "$(or $(VAR),var)"
 
 test: check migrations $(VENV)/.browser  ## Check everything: style, types, migrations, tests, pages
-	$(PYTHON) -m pytest -n 2 --dist loadfile
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev  ## Style, format, types and import contracts
 	$(VENV)/bin/ruff check

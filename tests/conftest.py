@@ -40,6 +40,7 @@ from platform_booking.db import NOBODY, assume, db
 from platform_booking.embedded import EmbeddedPostgres, Urls
 from tests.browser import launched
 from tests.cluster import Cluster, settings_for
+from tests.longest_first import places
 from tests.service import Service
 from tests.visitor import Visitor
 
@@ -184,6 +185,13 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 def _is_policy(text: str) -> bool:
     return "Content Security Policy" in text
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let several workers begin with what takes long; one alone keeps the usual order."""
+    if hasattr(config, "workerinput"):
+        place = places(item.nodeid for item in items)
+        items.sort(key=lambda item: place(item.nodeid))
 
 
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
