@@ -159,6 +159,17 @@ else:
     Model = db.Model
 
 
+_TELL = sa.text(
+    "SELECT set_config('app.member', :member, true),"
+    " set_config('app.organisation', :organisation, true),"
+    " set_config('app.platforms', :platforms, true),"
+    " set_config('app.park', :park, true),"
+    " set_config('lock_timeout', '2s', true),"
+    " set_config('statement_timeout', '5s', true),"
+    " set_config('idle_in_transaction_session_timeout', '10s', true)"
+)
+
+
 @event.listens_for(_Session, "after_begin")
 def _tell_identity(
     _session: Session, _transaction: object, connection: sa.Connection
@@ -167,15 +178,7 @@ def _tell_identity(
     if identity.job:
         return
     connection.execute(
-        sa.text(
-            "SELECT set_config('app.member', :member, true),"
-            " set_config('app.organisation', :organisation, true),"
-            " set_config('app.platforms', :platforms, true),"
-            " set_config('app.park', :park, true),"
-            " set_config('lock_timeout', '2s', true),"
-            " set_config('statement_timeout', '5s', true),"
-            " set_config('idle_in_transaction_session_timeout', '10s', true)"
-        ),
+        _TELL,
         {
             "member": str(identity.member_id or ""),
             "organisation": str(identity.organisation_id or ""),

@@ -1,12 +1,14 @@
 """Which resource a slot gets where any with a capability will do, and why that one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 from flask_babel import gettext as _
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import Session
 
 from platform_booking.bookings.picked import Slot
@@ -16,6 +18,7 @@ MOST = 12
 """So many resources are tried at most before a slot is refused."""
 
 _AROUND = timedelta(days=3)
+_Stay = tuple[datetime, datetime, int]  # begin, end, quantity
 _COUNTED = frozenset({ResourceKind.UNARY, ResourceKind.POOLED})
 
 
@@ -91,33 +94,57 @@ def _why(
 
 
 def _candidates(session: Session, capability: str, slot: Slot) -> list[Candidate]:
-    resources = session.scalars(
-        sa.select(Resource)
+    if slot.ends_at <= slot.starts_at:  # the rules will say so
+        return [
+            Candidate(resource=one, fits=_fits(one, slot))
+            for one in session.scalars(_with(capability, Resource))
+        ]
+    from_at, to_at = _window(slot)
+    found = session.execute(_with(capability, Resource, _busy(from_at, to_at)))
+    return [
+        _candidate(one, slot, tuple(_clipped(stays or (), from_at, to_at)), to_at - from_at)
+        for one, stays in found
+    ]
+
+
+def _with(capability: str, *columns: Any) -> sa.Select[Any]:
+    return (
+        sa.select(*columns)
         .where(Resource.active, Resource.capabilities.any(Capability.code == capability))
         .order_by(Resource.id)
-    ).all()
-    if not resources or slot.ends_at <= slot.starts_at:
-        return [Candidate(resource=r, fits=_fits(r, slot)) for r in resources]
-    from_at, to_at = _window(slot)
-    taken: dict[int, list[tuple[datetime, datetime, int]]] = {r.id: [] for r in resources}
-    for which, begins, ends, quantity in session.execute(
-        sa.text(
-            "SELECT resource_id, starts_at, ends_at, quantity"
-            " FROM busy(:which, :from_at, :to_at)"
-        ),
-        {"which": [r.id for r in resources], "from_at": from_at, "to_at": to_at},
-    ):
-        taken[which].append((max(begins, from_at), min(ends, to_at), quantity))
-    return [
-        Candidate(
-            resource=r,
-            fits=_fits(r, slot),
-            free=r.kind not in _COUNTED
-            or _peak(taken[r.id], slot) + slot.quantity <= r.capacity,
-            load=_load(taken[r.id], r, to_at - from_at),
+    )
+
+
+def _busy(from_at: datetime, to_at: datetime) -> sa.ScalarSelect[Any]:
+    """Return what is taken of a resource: lists of begin, end and quantity, as JSON."""
+    stay = sa.func.busy(postgresql.array([Resource.id]), from_at, to_at).table_valued(
+        "starts_at", "ends_at", "quantity", joins_implicitly=True
+    )
+    told = sa.func.jsonb_build_array(stay.c.starts_at, stay.c.ends_at, stay.c.quantity)
+    return sa.select(sa.func.jsonb_agg(told, type_=postgresql.JSONB)).scalar_subquery()
+
+
+def _clipped(
+    stays: Iterable[tuple[str, str, int]], from_at: datetime, to_at: datetime
+) -> Iterator[_Stay]:
+    for begins, ends, quantity in stays:
+        yield (
+            max(datetime.fromisoformat(begins), from_at),
+            min(datetime.fromisoformat(ends), to_at),
+            quantity,
         )
-        for r in resources
-    ]
+
+
+def _candidate(
+    resource: Resource, slot: Slot, taken: Sequence[_Stay], whole: timedelta
+) -> Candidate:
+    return Candidate(
+        resource=resource,
+        fits=_fits(resource, slot),
+        free=resource.kind not in _COUNTED
+        or _peak(taken, slot) + slot.quantity <= resource.capacity,
+        load=_load(taken, resource, whole),
+    )
 
 
 def _window(slot: Slot) -> tuple[datetime, datetime]:
@@ -139,19 +166,17 @@ def _fits(resource: Resource, slot: Slot) -> bool:
     )
 
 
-def _peak(taken: Sequence[tuple[datetime, datetime, int]], slot: Slot) -> int:
+def _peak(taken: Sequence[_Stay], slot: Slot) -> int:
     meeting = [t for t in taken if t[0] < slot.ends_at and slot.starts_at < t[1]]
     starts = [max(begins, slot.starts_at) for begins, _ends, _quantity in meeting]
     return max((_level(meeting, at) for at in starts), default=0)
 
 
-def _level(taken: Sequence[tuple[datetime, datetime, int]], at: datetime) -> int:
+def _level(taken: Sequence[_Stay], at: datetime) -> int:
     return sum(quantity for begins, ends, quantity in taken if begins <= at < ends)
 
 
-def _load(
-    taken: Sequence[tuple[datetime, datetime, int]], resource: Resource, whole: timedelta
-) -> float:
+def _load(taken: Sequence[_Stay], resource: Resource, whole: timedelta) -> float:
     minutes: Iterator[float] = (
         (ends - begins) / whole * quantity for begins, ends, quantity in taken
     )

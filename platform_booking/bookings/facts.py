@@ -174,24 +174,24 @@ def at(
     )
 
 
-def down_meanwhile(session: Session, booking: Booking) -> bool:
-    """Tell whether an outage meets a booking whose place is held already.
+def down_meanwhile(session: Session, *bookings: Booking) -> set[int]:
+    """Return the row ids of resources where an outage meets a booking that holds its place.
 
     Whoever declares one waits for the resource's row, as bookings do: from here on either
     we see it, or it sees us. What its owner has taken back is down for all but him.
     """
-    return bool(
-        session.scalar(
-            sa.select(
-                sa.exists().where(
-                    Outage.resource_id == booking.resource_id,
-                    Outage.ends_at > booking.starts_at,
-                    Outage.starts_at < booking.ends_at,
-                    Outage.taken_back_by.is_distinct_from(booking.organisation_id),
-                )
+    meets = sa.or_(
+        *(
+            sa.and_(
+                Outage.resource_id == booking.resource_id,
+                Outage.ends_at > booking.starts_at,
+                Outage.starts_at < booking.ends_at,
+                Outage.taken_back_by.is_distinct_from(booking.organisation_id),
             )
+            for booking in bookings
         )
     )
+    return set(session.scalars(sa.select(Outage.resource_id).where(meets)))
 
 
 def _resource(session: Session, named_by: Named) -> tuple[Resource, Qualification | None]:

@@ -386,9 +386,10 @@ def _insist_on_no_outage(
     session: Session, parts: Sequence[_Part], made: dict[str, Booking]
 ) -> None:
     """Look for outages once more, now that nobody can declare one unseen."""
-    down = [p for p in parts if facts.down_meanwhile(session, made[p.where])]
+    down = facts.down_meanwhile(session, *made.values())
     if down:
-        raise RulesBroken([rules.outage(part.found.picked.on.name) for part in down])
+        hit = [part.found for part in parts if part.found.resource.id in down]
+        raise RulesBroken([rules.outage(found.picked.on.name) for found in hit])
 
 
 def _line(booking: Booking, part: _Part) -> BookingLine:

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -14,6 +15,12 @@ from platform_booking.errors import Unauthenticated
 ENGINEER, ORGANISATION_ADMIN = "engineer", "organisation_admin"
 OPERATOR, PARK_ADMIN = "operator", "park_admin"
 KIOSK = "kiosk"  # a device, no member; also the blueprint of the only routes it reaches
+
+_STANDING = sa.text("SELECT * FROM member_standing(:who)")
+_BY_TOKEN = sa.text(
+    "SELECT member.*, token.scopes"
+    " FROM token_standing(:hash) AS token, member_standing(token.member_id) AS member"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +136,11 @@ def hashed(secret: str) -> str:
 
 def standing(member_id: int, *, scopes: frozenset[str] | None = None) -> Actor | None:
     """Return a member as he stands now; None if he may not enter. Needs no identity."""
-    row = db.session.execute(
-        sa.text("SELECT * FROM member_standing(:who)"), {"who": member_id}
-    ).one_or_none()
-    if row is None:
-        return None
+    row = db.session.execute(_STANDING, {"who": member_id}).one_or_none()
+    return None if row is None else _standing_as(row, scopes=scopes)
+
+
+def _standing_as(row: sa.Row[Any], *, scopes: frozenset[str] | None) -> Actor:
     g.session_epoch = row.session_epoch
     return Actor(
         member_id=row.member_id,
@@ -208,13 +215,10 @@ def kiosk_standing(secret: str) -> Kiosk | None:
 
 
 def _by_token(token: str) -> Actor:
-    row = db.session.execute(
-        sa.text("SELECT * FROM token_standing(:hash)"), {"hash": hashed(token)}
-    ).one_or_none()
-    actor = standing(row.member_id, scopes=frozenset(row.scopes)) if row else None
-    if actor is None:
+    row = db.session.execute(_BY_TOKEN, {"hash": hashed(token)}).one_or_none()
+    if row is None:
         raise Unauthenticated
-    return actor
+    return _standing_as(row, scopes=frozenset(row.scopes))
 
 
 def _by_session() -> Actor | None:
