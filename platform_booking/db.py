@@ -23,7 +23,14 @@ from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    Session,
+    SessionTransaction,
+    mapped_column,
+    registry,
+)
 
 from platform_booking.errors import Conflict
 
@@ -34,6 +41,7 @@ T = TypeVar("T")
 _TRIES = 6
 _OPEN = "transaction_open"
 _ENCLOSING = "enclosing"
+_TOLD = "identity_told"
 
 
 class UtcDateTime(sa.TypeDecorator[datetime]):
@@ -172,11 +180,13 @@ _TELL = sa.text(
 
 @event.listens_for(_Session, "after_begin")
 def _tell_identity(
-    _session: Session, _transaction: object, connection: sa.Connection
+    session: Session, transaction: SessionTransaction, connection: sa.Connection
 ) -> None:
     identity = _identity.get()
-    if identity.job:
+    if identity.job or (transaction.nested and session.info.get(_TOLD) == identity):
         return
+    # What a savepoint is told may be rolled back with it, or stay: then tell each again.
+    session.info[_TOLD] = None if transaction.nested else identity
     connection.execute(
         _TELL,
         {

@@ -9,7 +9,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -19,10 +19,11 @@ import sqlalchemy as sa
 from flask import Flask
 from psycopg import sql
 from psycopg.rows import dict_row
+from sqlalchemy.orm import Session
 
 from platform_booking import guards
 from platform_booking.accounts.models import Member
-from platform_booking.db import Identity, acting_as, db, transaction
+from platform_booking.db import Identity, acting_as, db, enclosing, transaction
 from platform_booking.embedded import Urls
 from tests.factories import identity_of, writing
 from tests.security.park import Park, built, canaries_in
@@ -487,3 +488,37 @@ def test_who_asked_last_is_forgotten_on_the_same_connection(
     finally:
         app.extensions["sqlalchemy"]._app_engines[app][None] = engine
         small.dispose()
+
+
+def test_a_savepoint_answers_for_whoever_asks_within_it(app: Flask, walls: Walls) -> None:
+    """Said once a transaction; whoever changes in between is told, and changes back."""
+    one, other = walls.identities["engineer_a"], walls.identities["engineer_b"]
+
+    def seen(session: Session) -> set[int]:
+        return set(session.scalars(sa.text("SELECT organisation_id FROM project")))
+
+    with acting_as(one), enclosing() as session:
+        for who, within in ((one, True), (other, True), (one, True), (other, False)):
+            with suppress(LookupError), acting_as(who), session.begin_nested():
+                assert seen(session) == {who.organisation_id}
+                if not within:
+                    raise LookupError  # the savepoint and what it was told are undone
+        with session.begin_nested():
+            assert seen(session) == {one.organisation_id}
+
+
+def test_who_asks_is_said_once_however_many_savepoints_there_are(
+    app: Flask, walls: Walls
+) -> None:
+    said: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        said.append(statement)
+
+    sa.event.listen(db.engine, "before_cursor_execute", note)
+    with acting_as(walls.identities["engineer_a"]), enclosing() as session:
+        for _ in range(3):
+            with session.begin_nested():
+                session.execute(sa.text("SELECT 1"))
+    sa.event.remove(db.engine, "before_cursor_execute", note)
+    assert sum("set_config" in one for one in said) == 1
