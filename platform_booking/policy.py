@@ -365,6 +365,16 @@ POLICY: dict[str, Permission] = {
     "feeds.revoke": allow(
         *EVERYBODY, action="calendar.manage", relation=Relation.SELF, writes=True
     ),
+    **{
+        f"feeds_api.{deed}": allow(
+            *EVERYBODY,
+            action="calendar.manage",
+            relation=Relation.SELF,
+            writes=deed != "index",
+            programs=True,
+        )
+        for deed in ("index", "make", "revoke")
+    },
     "feeds.calendar": visitors("calendar.read"),  # the secret says who reads
     "feeds_api.entry": allow(
         *EVERYBODY, action="booking.read", relation=Relation.OWN_OR_OPERATED

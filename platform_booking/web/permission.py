@@ -41,6 +41,7 @@ class Permission:
     relation: Relation
     writes: bool  # a token needs the scope "write"
     most_bytes: int | None = None  # of a body, where it may be larger than others
+    programs: bool = True  # API tokens may, too
 
 
 def visitors(action: str) -> Permission:
@@ -54,9 +55,15 @@ def allow(
     relation: Relation,
     writes: bool = False,
     most_bytes: int | None = None,
+    programs: bool | None = None,
 ) -> Permission:
-    """Allow members who hold one of the roles."""
-    return Permission(frozenset(roles), action, relation, writes, most_bytes)
+    """Allow members who hold one of the roles.
+
+    What is a member's own self (passwords, tokens) is not for his tokens: a token must not
+    make tokens. `programs` says that it may none the less.
+    """
+    by_programs = relation is not Relation.SELF if programs is None else programs
+    return Permission(frozenset(roles), action, relation, writes, most_bytes, by_programs)
 
 
 def kiosks(action: str) -> Permission:
@@ -104,8 +111,8 @@ def check(permission: Permission, actor: Actor | None) -> None:
     if not permission.roles & actor.roles:
         raise Forbidden
     if actor.scopes is not None:
-        if permission.relation is Relation.SELF:
-            raise Forbidden  # a token must not make tokens, or change a password
+        if not permission.programs:
+            raise Forbidden
         needed = "write" if permission.writes else "read"
         if needed not in actor.scopes:
             raise ScopeMissing

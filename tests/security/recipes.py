@@ -299,6 +299,9 @@ RECIPES: dict[str, Recipe] = {
     "GET feeds.index": asked(),
     "POST feeds.make": asked(form={"whose": "firm"}),
     "POST feeds.revoke": asked(feed_id="@feed_a"),
+    "GET feeds_api.index": asked(),
+    "POST feeds_api.make": asked(json={"whole_firm": "x"}),
+    "DELETE feeds_api.revoke": asked(feed_id="@feed_a"),
     "GET feeds.calendar": asked(secret="x"),
     "GET feeds_api.entry": asked("firm|project", booking_id="@booking_a"),
     # Tables of bookings.
