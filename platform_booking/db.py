@@ -32,13 +32,16 @@ from sqlalchemy.orm import (
     registry,
 )
 
-from platform_booking.errors import Conflict
+from platform_booking.errors import Busy
 
 RETRIED = frozenset({"40001", "40P01", "55P03"})
 """Serialisation failure, deadlock, lock timeout: another try may well succeed."""
 
 T = TypeVar("T")
 _TRIES = 6
+_PATIENCE = 2.5
+"""Seconds from the first try after which a person is not let wait through another one."""
+
 _OPEN = "transaction_open"
 _ENCLOSING = "enclosing"
 _TOLD = "identity_told"
@@ -262,22 +265,25 @@ def retrying(work: Callable[[], T]) -> T:
     """Run one whole unit of work, again where the database asks for another try.
 
     `work` opens its own transaction. The waits between tries grow and are jittered, so that
-    rivals do not meet again.
+    rivals do not meet again. Nobody waits for longer than two locks time out; jobs do.
 
     Raises
     ------
-    Conflict
+    Busy
         If others hold what is needed for longer than all tries.
     """
+    until = time.monotonic() + _PATIENCE
     for attempt in range(1, _TRIES + 1):
         try:
             return work()
         except DBAPIError as fault:
             if sqlstate(fault) not in RETRIED:
                 raise
+            if time.monotonic() > until and not _identity.get().job:
+                break
             if attempt < _TRIES:
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 - jitter
-    raise Conflict
+    raise Busy
 
 
 def sqlstate(fault: DBAPIError) -> str:

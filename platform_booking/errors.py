@@ -8,6 +8,7 @@ BookingError
 │   ├── RulesBroken
 │   └── IllegalMove    the thing is not in a state that allows this
 ├── Conflict     somebody else was faster, or holds what is needed (409)
+│   ├── Busy           others hold it just now (503)
 │   ├── CapacityTaken
 │   ├── AlreadyThere
 │   ├── StaleVersion
@@ -110,6 +111,13 @@ class Conflict(BookingError):
     """Somebody else was faster, or holds what is needed."""
 
     code = "conflict"
+
+
+class Busy(Conflict):
+    """Others hold what is needed for longer than anybody is let wait."""
+
+    code = "busy"
+    retry_after = 2  # seconds
 
 
 class CapacityTaken(Conflict):

@@ -75,7 +75,7 @@ def book(asked: AskedSlot, *, actor: Actor, now: datetime, zone: ZoneInfo) -> Bo
         If the actor books for another organisation and does not operate the platform.
     CapacityTaken
         If the resource has no room in that time.
-    Conflict
+    Busy
         If others hold what is needed for too long.
     """
     return retrying(partial(_book, asked, actor=actor, now=now, zone=zone))

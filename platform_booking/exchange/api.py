@@ -53,7 +53,7 @@ def upload(args: dict[str, Any]) -> Any:
     """Book every row of a file, or none.
 
     `dry_run=true` books nothing and lists every fault, by row and column. A file has at
-    most 500 rows; more are refused as `too_many`, in a dry run, too.
+    most 150 rows; more are refused as `too_many`, in a dry run, too.
     """
     outcome = services.take_in(
         _sent(),

@@ -21,7 +21,7 @@ MIMETYPES = {
     XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 }
 MOST_BYTES = 10 << 20
-MOST_ROWS = 500  # each is a booking: all of them hold their locks until the last is made
+MOST_ROWS = 150  # each is a booking: all of them hold their locks until the last is made
 _MOST_LINES = 5_000  # of a sheet, with the empty ones
 _MOST_UNPACKED = 64 << 20
 _MOST_PARTS = 200

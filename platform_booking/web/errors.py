@@ -30,6 +30,7 @@ STATUS: dict[type[errors.BookingError], int] = {
     errors.NotFound: 404,
     errors.Forbidden: 403,
     errors.Refused: 422,
+    errors.Busy: 503,  # before its family
     errors.Conflict: 409,
     errors.Unauthenticated: 401,
     errors.TooMany: 429,
@@ -77,6 +78,10 @@ def title(code: str, status: int) -> str:
         "rules_broken": _("Some rules are broken."),
         "illegal_move": _("This cannot be done in its present state."),
         "capacity_taken": _("Somebody was faster: there is no room left in that time."),
+        "busy": _(
+            "Somebody else is booking the same just now, and it takes longer than usual."
+            " Nothing was changed; try again in a moment."
+        ),
         "already_there": _("Just the same is there already."),
         "stale_version": _("It has changed since you read it. Load it again."),
         "if_match_required": _("Say which version you have read."),
@@ -135,7 +140,7 @@ def _ours(fault: errors.BookingError) -> AnyResponse:
     if status == 401 and not _asks_a_program():
         back = request.full_path.rstrip("?") if request.method == "GET" else None
         return redirect(url_for("accounts.sign_in", next=back))
-    retry = fault.retry_after if isinstance(fault, errors.TooMany) else 0
+    retry = fault.retry_after if isinstance(fault, errors.TooMany | errors.Busy) else 0
     details = fault.details()
     for more in current_app.extensions[_MORE]:
         details |= more(fault)

@@ -2,6 +2,8 @@
 
 import csv
 import io
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,7 +15,10 @@ from flask import Flask
 from openpyxl import load_workbook
 from werkzeug.test import TestResponse
 
+from platform_booking import db
+from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.models import Booking, Source
+from platform_booking.catalog.models import Resource
 from platform_booking.exchange import services, tables
 from platform_booking.notices.models import Notice
 from tests.bookings.callers import Program, make_token
@@ -106,7 +111,11 @@ def test_every_row_of_a_file_becomes_a_booking(desk: Desk) -> None:
     assert {b.member_id for b in made} == {desk.park.mine.id}
 
 
-def test_a_dry_run_lists_every_fault_and_writes_nothing(desk: Desk) -> None:
+@pytest.mark.parametrize("seconds", [services.CHECKED_SECONDS, 0])
+def test_a_dry_run_lists_every_fault_and_writes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(services, "CHECKED_SECONDS", seconds)  # 0: row by row
     with writing() as session:
         make_booking(
             session, resource=desk.park.tool, organisation=desk.park.other_firm,
@@ -145,6 +154,55 @@ def test_a_dry_run_lists_every_fault_and_writes_nothing(desk: Desk) -> None:
 def test_a_dry_run_without_faults_writes_nothing_either(desk: Desk) -> None:
     answer = desk.api(desk.row(), dry_run=True)
     assert (answer.status_code, answer.json["faults"]) == (200, [])
+    assert booked() == []
+
+
+def test_others_book_between_the_rows_of_a_dry_run(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    through = []
+
+    def and_a_rival(work: Callable[[], Any]) -> Any:
+        done = retrying(work)
+        with writing() as session:
+            session.execute(sa.select(Resource.id).with_for_update(nowait=True))
+        through.append(1)
+        return done
+
+    monkeypatch.setattr(services, "CHECKED_SECONDS", 0)
+    monkeypatch.setattr(services, "retrying", and_a_rival)
+    answer = desk.api(desk.row(), desk.row(2), desk.row(4), dry_run=True)
+    assert (answer.status_code, answer.json["faults"]) == (200, [])
+    assert len(through) == 3
+
+
+def test_an_import_that_takes_too_long_gives_its_locks_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(services, "MOST_SECONDS", 0)
+    answer = desk.api(desk.row(), desk.row(2))
+    assert answer.status_code == 422
+    assert [v["rule"] for v in answer.json["violations"]] == ["too_slow"]
+    assert booked() == []
+
+
+def test_whoever_meets_a_held_lock_is_told_to_come_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "_PATIENCE", 0)  # one lock times out
+    slot = {
+        "resource_id": str(desk.park.tool.public_id),
+        "starts_at": desk.park.soon.isoformat(),
+        "ends_at": (desk.park.soon + timedelta(hours=1)).isoformat(),
+    }
+    began = time.monotonic()
+    with writing() as session:
+        session.execute(sa.select(Resource.id).with_for_update())
+        answer = desk.program("POST", "/bookings", json=slot)
+    assert time.monotonic() - began < 5
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["Retry-After"] == "2"
+    assert answer.json["code"] == "busy"
     assert booked() == []
 
 
@@ -270,16 +328,16 @@ def test_rubbish_is_refused_and_nothing_half_done(desk: Desk) -> None:
 def test_a_file_of_too_many_rows_is_refused_with_what_to_do(
     desk: Desk, dry_run: bool
 ) -> None:
-    rows = [desk.row()] * 501
+    rows = [desk.row()] * 151
     answer = desk.api(*rows, dry_run=dry_run)
     assert answer.status_code == 422, answer.text
     (broken,) = answer.json["violations"]
     assert (broken["rule"], broken["where"]) == ("too_many", "file")
-    assert broken["limit"] == 500
+    assert broken["limit"] == 150
     page = desk.page(table(*rows), "check" if dry_run else "book")
     assert page.status_code == 422
-    assert "there are more than 500 rows; divide the file" in page.text
-    assert "at most 500 rows" in page.text
+    assert "there are more than 150 rows; divide the file" in page.text
+    assert "at most 150 rows" in page.text
     assert booked() == []
 
 
