@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 
 from flask_babel import gettext as _
 
-from platform_booking.bookings.asking import AskedMove, AskedPart, AskedSlot
+from platform_booking.bookings import recurring
+from platform_booking.bookings.asking import AskedMove, AskedPart, AskedSlot, Replacement
 from platform_booking.bookings.models import Booking
 from platform_booking.catalog.models import Occurrence, Resource
 from platform_booking.errors import Violation
@@ -26,7 +27,8 @@ FREQUENCIES = ("daily", "weekly", "monthly")
 _NAMES = (
     "starts_at", "ends_at", "quantity", "organisation_id", "project_id", "recipe_id",
     "occurrence_id", "wafer_mm", "class_rank", "buddy_id", "override_reason", "note",
-    "token", "repeat", "every", "times", "until", "previewed",
+    "token", "repeat", "every", "times", "until", "monthly_by", "previewed",
+    *(f"on.{day}" for day in recurring.DAYS),
     *(f"with.{n}.{name}" for n in range(PARTS) for name in ("resource_id", "quantity")),
 )  # fmt: skip
 _LONGEST = 80
@@ -42,6 +44,7 @@ class Reading:
     flags: tuple[str, ...]
     slot: AskedSlot | None = None
     violations: list[Violation] = field(default_factory=list)
+    zone: ZoneInfo | None = None  # by whose clock the times are typed
 
 
 def typed_in(form: Mapping[str, str]) -> Typed:
@@ -72,7 +75,7 @@ def read(
     """
     typed = typed_in(form)
     chosen = tuple(flag.replace("\x00", "")[:_LONGEST] for flag in flags[:50])
-    reading = Reading(typed=typed, flags=chosen)
+    reading = Reading(typed=typed, flags=chosen, zone=zone)
     run_id = _called(reading, "occurrence_id")
     run = next((r for r in runs if r.public_id == run_id), None)
     if run is not None:  # a dated run has its own times; nobody types them
@@ -125,6 +128,7 @@ def rule_of(reading: Reading) -> str:
     times = _whole(reading, "times", otherwise=None)
     until = typed["until"]
     rule = f"FREQ={typed['repeat'].upper()};INTERVAL={every}"
+    rule += _days_of(reading)
     if (times is None) == (not until):
         _wrong(reading, "times", _("say how often, or until when; one of the two"))
     elif times is not None:
@@ -135,6 +139,41 @@ def rule_of(reading: Reading) -> str:
         except ValueError:
             _wrong(reading, "until", _("not a day; write it as 2027-03-08"))
     return rule
+
+
+def _days_of(reading: Reading) -> str:
+    """Return on which days of a week or a month a form's rule goes on."""
+    typed = reading.typed
+    if typed["repeat"] == "weekly":
+        days = [day for day in recurring.DAYS if typed[f"on.{day}"]]
+        return f";BYDAY={','.join(days)}" if days else ""
+    if typed["repeat"] == "monthly" and reading.slot is not None:
+        first = reading.slot.starts_at.astimezone(reading.zone)
+        day = recurring.DAYS[first.weekday()]
+        return {
+            "nth": f";BYDAY={(first.day - 1) // 7 + 1}{day}",
+            "last": f";BYDAY=-1{day}",
+            "last_workday": ";BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1",
+        }.get(typed["monthly_by"], "")
+    return ""
+
+
+def replacements_of(told: Iterable[str]) -> tuple[Replacement, ...]:
+    """Return the suggestions that were ticked: number, start and end of each."""
+    taken = []
+    for one in told:
+        try:
+            number, start, end = one.split(" ")
+            taken.append(
+                Replacement(
+                    number=int(number),
+                    starts_at=datetime.fromisoformat(start).astimezone(UTC),
+                    ends_at=datetime.fromisoformat(end).astimezone(UTC),
+                )
+            )
+        except (ValueError, OverflowError):
+            continue  # no page has offered it
+    return tuple(taken)
 
 
 def on_form(violations: Iterable[Violation]) -> list[Violation]:

@@ -1,6 +1,7 @@
 """The next free place on a resource, on the day that was asked for."""
 
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
@@ -9,6 +10,8 @@ from platform_booking.bookings import queries, week
 from platform_booking.bookings.picked import Stretch
 from platform_booking.catalog.hours import attended_hours, opening_hours, spans
 from platform_booking.catalog.models import Resource, ResourceKind, StayRule
+
+_STRIDE = timedelta(minutes=30)
 
 
 def next_free(
@@ -19,10 +22,13 @@ def next_free(
     quantity: int,
     now: datetime,
     zone: ZoneInfo,
+    besides: Sequence[Stretch] = (),
+    pleases: Callable[[Stretch], bool] = lambda _place: True,
 ) -> Stretch | None:
     """Return the next free place of a stay's length that begins on the stay's local day.
 
-    After the start that was asked for, else before it; None where there is none, and for
+    After the start that was asked for, else before it, where it meets none of the stays
+    `besides` and pleases; looked for every half an hour. None where there is none, and for
     what has dated runs or recipes.
     """
     if resource.kind not in {ResourceKind.UNARY, ResourceKind.POOLED} or stay[0] < now:
@@ -37,7 +43,8 @@ def next_free(
         else opening_hours(resource.calendar)
     )
     opening = spans(hours, from_at=from_at, to_at=to_at, zone=zone)
-    blocked = [
+    blocked = list(besides)
+    blocked += [
         (down.starts_at, down.ends_at)
         for down in queries.outages(session, resource.id, from_at=from_at, to_at=to_at)
     ]
@@ -46,8 +53,10 @@ def next_free(
         for taken in queries.taken(session, resource.id, from_at=from_at, to_at=to_at)
         if taken.quantity + quantity > resource.capacity
     ]
-    for earliest in (stay[0], max(from_at, now)):
-        start = week.first_free(opening, blocked, length, not_before=earliest)
-        if start is not None and start < midnight:
-            return start, start + length
+    for not_before in (stay[0], max(from_at, now)):
+        start = week.first_free(opening, blocked, length, not_before=not_before)
+        while start is not None and start < midnight:
+            if pleases((start, start + length)):
+                return start, start + length
+            start = week.first_free(opening, blocked, length, not_before=start + _STRIDE)
     return None

@@ -25,11 +25,12 @@ MOST = 100
 
 LONGEST_RULE = 500
 _FARTHEST = timedelta(days=2 * 366)  # as for a single booking: DECISIONS 1
-_FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY")
+_FREQUENCIES = ("DAILY", "WEEKLY", "MONTHLY", "YEARLY")
 _KNOWN = frozenset(
-    {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "WKST"}
-)
-_DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+    {"FREQ", "INTERVAL", "COUNT", "UNTIL", "BYDAY", "BYMONTHDAY", "BYMONTH", "BYSETPOS",
+     "WKST"}
+)  # fmt: skip
+DAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +60,18 @@ def read(
     if broken:
         raise RulesBroken(broken)
     first = starts_at.astimezone(zone).replace(tzinfo=None)
-    if not _meant(first, parts):
+    if not _meant(first, parts) or not _is_at_its_place(first, parts):
         raise RulesBroken([_not_first(parts)])
     starts = _starts(parts, first, zone)
     length = ends_at - starts_at
     stays = tuple((start, start + length) for start in _instants(starts, zone))
-    broken = list(_odd(stays, starts_at=starts_at, parts=parts))
+    broken = list(_odd(stays, starts_at=starts_at, parts=parts, zone=zone))
     if broken:
         raise RulesBroken(broken)
     return Recurrence(text=_text(parts), stays=stays)
 
 
-def overlapping(stays: Sequence[Stretch]) -> Violation | None:
+def overlapping(stays: Sequence[Stretch], *, zone: ZoneInfo) -> Violation | None:
     """Return what is wrong where stays of one series meet one another."""
     for earlier, later in pairwise(sorted(stays)):
         if later[0] < earlier[1]:
@@ -79,12 +80,16 @@ def overlapping(stays: Sequence[Stretch]) -> Violation | None:
                 _(
                     "the series overlaps itself: a stay begins on %(later)s before the one"
                     " of %(earlier)s has ended; shorten the stays or widen the interval",
-                    later=later[0].isoformat(timespec="minutes"),
-                    earlier=earlier[0].isoformat(timespec="minutes"),
+                    later=_local(later[0], zone),
+                    earlier=_local(earlier[0], zone),
                 ),
                 "rrule",
             )
     return None
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
 def _parts(text: str) -> vRecur:
@@ -103,12 +108,12 @@ def _faults(parts: vRecur) -> Iterator[Violation]:
         yield _wrong(
             _(
                 "%(parts)s is not understood here; use FREQ, INTERVAL, COUNT or UNTIL,"
-                " BYDAY, BYMONTHDAY, BYMONTH and WKST",
+                " BYDAY, BYMONTHDAY, BYMONTH, BYSETPOS and WKST",
                 parts=", ".join(unknown),
             )
         )
     if _one(parts, "FREQ") not in _FREQUENCIES:
-        yield _wrong(_("FREQ must be DAILY, WEEKLY or MONTHLY"))
+        yield _wrong(_("FREQ must be DAILY, WEEKLY, MONTHLY or YEARLY"))
     if ("COUNT" in parts) == ("UNTIL" in parts):
         yield Violation(
             "series_without_end",
@@ -122,8 +127,17 @@ def _faults(parts: vRecur) -> Iterator[Violation]:
     if interval is not None and not 1 <= interval <= 1000:
         yield _wrong(_("INTERVAL must be from 1 to 1000"))
     numbered = any(not str(day).isalpha() for day in parts.get("BYDAY", ()))
-    if numbered and _one(parts, "FREQ") != "MONTHLY":
-        yield _wrong(_("days with a number, as 2MO, are for FREQ=MONTHLY"))
+    monthly = _one(parts, "FREQ") == "MONTHLY"
+    yearly = _one(parts, "FREQ") == "YEARLY"
+    if numbered and not (monthly or (yearly and "BYMONTH" in parts)):
+        yield _wrong(
+            _("days with a number, as 2MO, are for FREQ=MONTHLY, or YEARLY with BYMONTH")
+        )
+    chosen = "BYDAY" in parts or "BYMONTHDAY" in parts
+    if "BYSETPOS" in parts and not (chosen and (monthly or yearly)):
+        yield _wrong(
+            _("BYSETPOS is for FREQ=MONTHLY or YEARLY, and chooses of BYDAY or BYMONTHDAY")
+        )
 
 
 def _starts(parts: vRecur, first: datetime, zone: ZoneInfo) -> list[datetime]:
@@ -157,6 +171,26 @@ def _meant(first: datetime, parts: vRecur) -> bool:
     )
 
 
+def _is_at_its_place(first: datetime, parts: vRecur) -> bool:
+    """Tell whether BYSETPOS chooses a first start of those in its month or year."""
+    if "BYSETPOS" not in parts:
+        return True
+    begin = first.replace(day=1)
+    end = begin.replace(day=_days_of_month(begin))
+    if _one(parts, "FREQ") == "YEARLY":
+        begin, end = first.replace(month=1, day=1), first.replace(month=12, day=31)
+    rule = vRecur({n: v for n, v in parts.items() if n not in {"BYSETPOS", "COUNT"}})
+    rule["UNTIL"], rule["INTERVAL"] = [end], [1]
+    try:
+        all_ = list(rrulestr(_text(rule), dtstart=begin))
+    except (ValueError, TypeError, OverflowError, IndexError, AttributeError):
+        raise RulesBroken([_unreadable()]) from None
+    if first not in all_:
+        return False
+    n = all_.index(first)
+    return _has(parts, "BYSETPOS", (n + 1, n - len(all_)))
+
+
 def _has(parts: vRecur, name: str, wanted: Sequence[object]) -> bool:
     return name not in parts or bool(
         {str(value) for value in parts[name]} & {str(one) for one in wanted}
@@ -165,7 +199,7 @@ def _has(parts: vRecur, name: str, wanted: Sequence[object]) -> bool:
 
 def _called(day: datetime) -> tuple[str, ...]:
     """Return what a rule may call a day: MO, +2MO, 2MO or -3MO."""
-    name = _DAYS[day.weekday()]
+    name = DAYS[day.weekday()]
     nth = (day.day - 1) // 7 + 1
     last = -((_days_of_month(day) - day.day) // 7 + 1)
     return name, f"{nth}{name}", f"+{nth}{name}", f"{last}{name}"
@@ -198,14 +232,14 @@ def _instants(starts: Sequence[datetime], zone: ZoneInfo) -> Iterator[datetime]:
 
 
 def _odd(
-    stays: Sequence[Stretch], *, starts_at: datetime, parts: vRecur
+    stays: Sequence[Stretch], *, starts_at: datetime, parts: vRecur, zone: ZoneInfo
 ) -> Iterator[Violation]:
     if len(stays) > MOST:
         yield _too_many()
     elif not stays or stays[0][0] != starts_at:
         yield _not_first(parts)
     else:
-        meeting = overlapping(stays)
+        meeting = overlapping(stays, zone=zone)
         if meeting is not None:
             yield meeting
 

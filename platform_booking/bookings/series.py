@@ -5,9 +5,9 @@ transaction, so that caps count those before it. A dry run does the same and und
 it foretells is what would have happened.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
 from uuid import UUID
@@ -29,7 +29,7 @@ from platform_booking.bookings.recurring import Recurrence
 from platform_booking.bookings.services import cancel_all, is_open, may_change
 from platform_booking.bookings.states import BookingState
 from platform_booking.bookings.telling import tell_firm
-from platform_booking.bookings.together import Asking, place
+from platform_booking.bookings.together import Asking, place, pleasing
 from platform_booking.db import transaction
 from platform_booking.errors import (
     CapacityTaken,
@@ -41,6 +41,7 @@ from platform_booking.errors import (
 )
 from platform_booking.web.actor import Actor
 
+_DAY = timedelta(days=1)
 _OF_TIME = frozenset({"starts_at", "ends_at"})
 
 
@@ -62,7 +63,7 @@ class Tried:
     ends_at: datetime
     outcome: Outcome
     violations: tuple[Violation, ...] = ()
-    suggestion: Stretch | None = None  # the next free place of that day
+    suggestion: Stretch | None = None  # a place of that day that would be accepted
     resource_code: str | None = None
     chosen_because: str | None = None
     line: BookingLine | None = None
@@ -108,7 +109,7 @@ def book_series(
         zone=clock,
         now=now,
     )
-    stays = _replaced(asked, recurrence)
+    stays = _replaced(asked, recurrence, clock)
     work = partial(
         _book_series, asked, recurrence, stays, clock, actor=actor, now=now, zone=zone
     )
@@ -153,7 +154,9 @@ def _zone_of(asked: AskedSeries, park: ZoneInfo) -> ZoneInfo:
         raise RulesBroken([Violation("unknown_zone", message, "zone")]) from None
 
 
-def _replaced(asked: AskedSeries, recurrence: Recurrence) -> dict[int, Stretch]:
+def _replaced(
+    asked: AskedSeries, recurrence: Recurrence, zone: ZoneInfo
+) -> dict[int, Stretch]:
     """Return the stays by number as the asker wants them, without those left out."""
     stays = dict(enumerate(recurrence.stays, 1))
     broken = []
@@ -167,7 +170,7 @@ def _replaced(asked: AskedSeries, recurrence: Recurrence) -> dict[int, Stretch]:
     if broken:
         raise RulesBroken(broken)
     wanted = {n: stay for n, stay in stays.items() if n not in asked.left_out}
-    meeting = recurring.overlapping(list(wanted.values()))
+    meeting = recurring.overlapping(list(wanted.values()), zone=zone)
     if meeting is not None:
         raise RulesBroken([meeting])
     return stays
@@ -190,7 +193,8 @@ def _book_series(
 ) -> SeriesTried:
     with transaction() as session:
         ask = Asking(session=session, actor=actor, now=now, zone=zone)
-        tried = tuple(_try(ask, asked, n, stay) for n, stay in stays.items())
+        wanted = {n: stay for n, stay in stays.items() if n not in asked.left_out}
+        tried = tuple(_try(ask, asked, n, stay, wanted) for n, stay in stays.items())
         result = SeriesTried(
             public_id=None, rule=recurrence.text, zone=clock.key, occurrences=tried
         )
@@ -203,7 +207,13 @@ def _book_series(
         return replace(result, public_id=series.public_id)
 
 
-def _try(ask: Asking, asked: AskedSeries, number: int, stay: Stretch) -> Tried:
+def _try(
+    ask: Asking,
+    asked: AskedSeries,
+    number: int,
+    stay: Stretch,
+    wanted: Mapping[int, Stretch],
+) -> Tried:
     tried = Tried(
         number=number, starts_at=stay[0], ends_at=stay[1], outcome=Outcome.LEFT_OUT
     )
@@ -229,25 +239,36 @@ def _try(ask: Asking, asked: AskedSeries, number: int, stay: Stretch) -> Tried:
         tried,
         outcome=outcome,
         violations=violations,
-        suggestion=_suggested(ask, slot),
+        suggestion=_suggested(
+            ask, slot, besides=[other for n, other in wanted.items() if n != number]
+        ),
     )
 
 
-def _suggested(ask: Asking, slot: AskedSlot) -> Stretch | None:
-    """Return the next free place of that day; only for one resource that is named."""
+def _suggested(
+    ask: Asking, slot: AskedSlot, *, besides: Sequence[Stretch]
+) -> Stretch | None:
+    """Return the next place of that day that the rules would accept, None without one.
+
+    Only for one resource that is named.
+    """
     if slot.resource_id is None or slot.parts:
         return None
     try:
         resource = queries.resource(ask.session, slot.resource_id)
     except NotFound:
         return None
+    stay = slot.starts_at, slot.ends_at
+    around = 2 * max(_DAY, stay[1] - stay[0])
     return next_free(
         ask.session,
         resource,
-        (slot.starts_at, slot.ends_at),
+        stay,
         quantity=slot.quantity,
         now=ask.now,
         zone=ask.zone,
+        besides=besides,
+        pleases=pleasing(ask, slot, resource, within=(stay[0] - around, stay[1] + around)),
     )
 
 
@@ -260,15 +281,26 @@ def _insist(asked: AskedSeries, tried: Sequence[Tried], *, zone: ZoneInfo) -> No
     if not failed:
         message = _("every occurrence is left out; keep one at least")
         raise RulesBroken([Violation("nothing_left", message, "left_out")])
+    plain = _common([t for t in tried if t.outcome is not Outcome.LEFT_OUT])
     told = list(
-        {(v.rule, v.where, v.message): v for t in failed for v in _told(t, zone)}.values()
+        {
+            (v.rule, v.where, v.message): v for t in failed for v in _told(t, zone, plain)
+        }.values()
     )
     if all(t.outcome is Outcome.TAKEN for t in failed):
         raise CapacityTaken(told)
     raise RulesBroken(told)
 
 
-def _told(tried: Tried, zone: ZoneInfo) -> list[Violation]:
+def _common(tried: Sequence[Tried]) -> set[tuple[str, str, str]]:
+    """Return what is wrong with every occurrence alike, but for its time."""
+    said = [{(v.rule, v.where, v.message) for v in one.violations} for one in tried]
+    return {one for one in set.intersection(*said) if one[1] not in _OF_TIME}
+
+
+def _told(
+    tried: Tried, zone: ZoneInfo, plain: Container[tuple[str, str, str]]
+) -> list[Violation]:
     """Return what is wrong with one occurrence; what is wrong with all of them, plainly."""
     when = tried.starts_at.astimezone(zone).strftime("%Y-%m-%d %H:%M")
     said = tried.violations or (
@@ -286,7 +318,7 @@ def _told(tried: Tried, zone: ZoneInfo) -> list[Violation]:
             ),
             actual=_suggestion_told(tried),
         )
-        if one.where in _OF_TIME or tried.outcome is Outcome.TAKEN
+        if (one.rule, one.where, one.message) not in plain
         else one
         for one in said
     ]

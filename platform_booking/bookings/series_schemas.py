@@ -32,8 +32,8 @@ class AskedSeriesSchema(SlotSchema):
         required=True,
         validate=validate.Length(min=1, max=LONGEST_RULE),
         metadata={
-            "description": "RFC 5545: FREQ DAILY, WEEKLY or MONTHLY, with COUNT or UNTIL;"
-            f" {MOST} occurrences at most. The slot is the first of them."
+            "description": "RFC 5545: FREQ DAILY, WEEKLY, MONTHLY or YEARLY, with COUNT or"
+            f" UNTIL; {MOST} occurrences at most. The slot is the first of them."
         },
     )
     zone = Text(
@@ -87,7 +87,7 @@ class OccurrenceViolationSchema(Schema):
 
 
 class SuggestionSchema(Schema):
-    """The next free place of that day."""
+    """A place of that day that would be accepted; null where there is none."""
 
     starts_at = Instant(required=True)
     ends_at = Instant(required=True)

@@ -6,7 +6,7 @@ told at once. Places are taken in the order of the resources' ids, so that two w
 same parts meet in the same order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -25,11 +25,11 @@ from platform_booking.bookings.beginning import beginning
 from platform_booking.bookings.choosing import Choice
 from platform_booking.bookings.facts import Facts, Named
 from platform_booking.bookings.models import Booking
-from platform_booking.bookings.picked import QuotaUse, Slot
+from platform_booking.bookings.picked import QuotaUse, Slot, Stretch
 from platform_booking.bookings.placing import confirm
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.telling import record, tell_firm
-from platform_booking.catalog.models import Occurrence, Recipe, Resource
+from platform_booking.catalog.models import Occurrence, Qualification, Recipe, Resource
 from platform_booking.errors import CapacityTaken, RulesBroken, Violation
 from platform_booking.web.actor import Actor
 
@@ -108,6 +108,43 @@ def place(
     if tells:
         tell_firm(ask.session, "booking.book", line, now=ask.now, others=line.parts)
     return line
+
+
+def pleasing(
+    ask: Asking, asked: AskedSlot, resource: Resource, *, within: Stretch
+) -> Callable[[Stretch], bool]:
+    """Return a judge of other times of a slot on one resource, who has read its facts.
+
+    For resources without recipes and dated runs.
+    """
+    slot = _slot_of(asked)
+    needed = None
+    if resource.self_run and resource.qualification_id is not None:
+        needed = ask.session.get(Qualification, resource.qualification_id)
+    around = facts.look_around(
+        ask.session,
+        Named(
+            resource=Resource.id == resource.id,
+            organisation=facts.of_organisation(ask.actor, asked.organisation_id),
+            runner=ask.actor.member_id,
+            project=_called(Project, asked.project_id),
+            buddy=asked.buddy_id,
+        ),
+        replace(slot, starts_at=within[0], ends_at=within[1]),
+        [(resource, needed)],
+        actor=ask.actor,
+        now=ask.now,
+        zone=ask.zone,
+    )[resource.id]
+
+    def pleases(place: Stretch) -> bool:
+        if around is None:
+            return False
+        there = replace(slot, starts_at=place[0], ends_at=place[1])
+        picked = facts.at(around, there, resource, recipe=None, occurrence=None)
+        return not any(rules.violations(picked, now=ask.now))
+
+    return pleases
 
 
 def _slot_of(asked: AskedSlot) -> Slot:

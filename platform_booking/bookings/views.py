@@ -1,5 +1,6 @@
 """Pages of bookings: one's own, a platform's day, the form of a slot, one booking."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -38,7 +39,7 @@ from platform_booking.bookings.series import SeriesTried
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import Resource
 from platform_booking.catalog.phases import phase_of
-from platform_booking.catalog.wording import STANDING
+from platform_booking.catalog.wording import STANDING, WEEKDAYS
 from platform_booking.clock import utcnow
 from platform_booking.db import db, release_connection
 from platform_booking.errors import (
@@ -127,15 +128,23 @@ def _recurring(
 ) -> ResponseReturnValue:
     """Show what would become of a series; book it when that was seen and is wanted."""
     told: dict[str, Any] = {"actor": current_actor(), "now": utcnow(), "zone": _zone()}
-    seen = f"{asked.rule} {asked.slot.starts_at} {asked.slot.ends_at}"[:80]
+    shown = f"{asked.rule} {asked.slot.starts_at} {asked.slot.ends_at}"
+    seen = hashlib.sha256(shown.encode()).hexdigest()
     sure = request.form.get("sure") and reading.typed["previewed"] == seen
     reading.typed["previewed"] = seen
-    left_out = tuple(request.form.getlist("left_out", type=int)[: recurring.MOST])
+    taken_up = forms.replacements_of(request.form.getlist("take")[: recurring.MOST])
+    instead = {one.number for one in taken_up}
+    left_out = tuple(
+        number
+        for number in request.form.getlist("left_out", type=int)[: recurring.MOST]
+        if number not in instead
+    )
     said = ""
 
     def deed() -> str:
         nonlocal said
-        made = series.book_series(replace(asked, left_out=left_out), **told)
+        wanted = replace(asked, left_out=left_out, replacements=taken_up)
+        made = series.book_series(wanted, **told)
         booked = [one.line for one in made.occurrences if one.line is not None]
         said = _("Booked: %(number)s occurrences.", number=len(booked))
         return url_for("bookings.show", booking_id=booked[0].booking.public_id)
@@ -350,6 +359,7 @@ def _form(
         typical=timedelta(minutes=resource.typical_minutes),
         others=queries.resources_to_pick(session),
         part_rows=range(forms.PARTS),
+        weekdays=list(zip(recurring.DAYS, WEEKDAYS.values(), strict=True)),
         preview=preview,
         left_out=left_out,
     )

@@ -2,10 +2,12 @@
 
 import re
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
 
+from platform_booking.bookings import forms
 from platform_booking.bookings.models import Series
 from tests.bookings.asking import HOUR, rows
 from tests.bookings.callers import Browser
@@ -13,7 +15,7 @@ from tests.bookings.test_changing import typed
 from tests.factories import MONDAY, make_booking, make_member, make_resource, writing
 from tests.visitor import Visitor
 
-WEEK = timedelta(days=7)
+DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 @pytest.fixture
@@ -89,7 +91,42 @@ def test_a_series_is_shown_before_it_is_booked_and_conflicts_can_be_left_out(wor
     made = world.browser.post(world.path, sure | {"left_out": "2"})
     assert made.status_code == 302, made.text
     assert sorted(b.starts_at for b in rows() if b.series_id) == [MONDAY, MONDAY + 2 * WEEK]
+    assert 'name="take" value="2 ' in answer.text
     assert "2 occurrences" in world.browser.get(made.headers["Location"]).text
+
+
+def test_a_suggestion_is_taken_with_a_tick_and_weekdays_are_ticked(world) -> None:
+    with writing() as session:
+        make_booking(session, resource=world.tool, starts_at=MONDAY + 2 * DAY)
+    fields = form(repeat="weekly", every="1", times="3") | {"on.MO": "yes", "on.WE": "yes"}
+    seen = world.browser.post(world.path, fields).text
+    take = re.search(r'name="take" value="(2 [^"]*)"', seen)
+    previewed = re.search(r'name="previewed" value="([^"]*)"', seen)
+    assert take
+    assert previewed
+    sure = {"sure": "yes", "previewed": previewed[1], "left_out": "2"}
+    sure["take"] = take[1].replace("&#43;", "+")
+    assert world.browser.post(world.path, fields | sure).status_code == 302
+    assert sorted(b.starts_at for b in rows() if b.series_id) == [
+        MONDAY, MONDAY + 2 * DAY + HOUR, MONDAY + WEEK,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("by", "rule"),
+    [
+        ("", ""),
+        ("nth", ";BYDAY=2MO"),
+        ("last", ";BYDAY=-1MO"),
+        ("last_workday", ";BYDAY=MO,TU,WE,TH,FR;BYSETPOS=-1"),
+    ],
+)
+def test_a_month_goes_by_date_or_by_weekday(world, by, rule) -> None:
+    given = form(repeat="monthly", every="1", times="2", monthly_by=by)
+    reading = forms.read(
+        given, (), resource=world.tool, runs=(), zone=ZoneInfo("Asia/Shanghai")
+    )
+    assert forms.rule_of(reading) == f"FREQ=MONTHLY;INTERVAL=1{rule};COUNT=2"
 
 
 def test_what_was_changed_after_the_look_is_shown_anew(world) -> None:

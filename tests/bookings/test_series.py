@@ -8,6 +8,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from platform_booking.accounts.models import Organisation
+from platform_booking.bookings import recurring
 from platform_booking.bookings.models import Booking, Series
 from platform_booking.bookings.states import BookingState
 from platform_booking.notices.models import Notice
@@ -150,7 +152,12 @@ def test_a_time_that_the_clocks_skip_or_repeat_is_one_stay(firm, etcher) -> None
     [
         ("nonsense", ("rrule", "rrule")),
         ("FREQ=DAILY;COUNT=2\nDTSTART:20270101", ("rrule", "rrule")),
-        ("FREQ=YEARLY;COUNT=2", ("rrule", "rrule")),
+        ("FREQ=HOURLY;COUNT=2", ("rrule", "rrule")),
+        ("FREQ=YEARLY;BYDAY=2MO;COUNT=2", ("rrule", "rrule")),
+        ("FREQ=DAILY;BYDAY=MO;BYSETPOS=1;COUNT=2", ("rrule", "rrule")),
+        ("FREQ=MONTHLY;BYSETPOS=1;COUNT=2", ("rrule", "rrule")),
+        ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=1;COUNT=2", ("first_occurrence", "starts_at")),
+        ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=9;COUNT=2", ("first_occurrence", "starts_at")),
         ("FREQ=DAILY;COUNT=2;BYHOUR=3", ("rrule", "rrule")),
         ("FREQ=DAILY;INTERVAL=0;COUNT=2", ("rrule", "rrule")),
         ("FREQ=DAILY;BYDAY=2MO;COUNT=2", ("rrule", "rrule")),
@@ -172,6 +179,54 @@ def test_a_rule_that_makes_no_series_is_named(firm, etcher, rule, broken) -> Non
     assert rows() == []
 
 
+@pytest.mark.parametrize(
+    ("rule", "second"),
+    [
+        ("FREQ=YEARLY;COUNT=2", datetime(2028, 3, 8, tzinfo=UTC)),
+        ("FREQ=YEARLY;BYMONTH=3;BYDAY=2MO;COUNT=2", datetime(2028, 3, 13, tzinfo=UTC)),
+        ("FREQ=MONTHLY;BYDAY=MO;BYSETPOS=2;COUNT=2", datetime(2027, 4, 12, tzinfo=UTC)),
+        (
+            "FREQ=MONTHLY;BYDAY=MO,TU,WE,TH,FR;BYSETPOS=6;COUNT=2",
+            datetime(2027, 4, 8, tzinfo=UTC),
+        ),
+    ],
+)
+def test_a_place_in_the_month_or_a_year_is_understood(rule, second) -> None:
+    found = recurring.read(
+        rule, starts_at=MONDAY, ends_at=MONDAY + HOUR, zone=ZoneInfo("Asia/Shanghai"),
+        now=MONDAY - DAY,
+    )  # fmt: skip
+    assert [start.date() for start, _end in found.stays] == [MONDAY.date(), second.date()]
+
+
+def test_what_is_suggested_for_a_refused_occurrence_would_be_accepted(firm) -> None:
+    with writing() as session:
+        tool = make_resource(session, self_run=True, policy={"gap_minutes": 120})
+        make_booking(
+            session, resource=tool, organisation=session.get(Organisation, firm.member.organisation_id),
+            member_id=firm.member.id, starts_at=MONDAY + WEEK - 1.5 * HOUR,
+        )  # fmt: skip
+    ask = weekly(tool, "FREQ=WEEKLY;COUNT=2")
+    second = firm("POST", "/bookings/series", json=ask | {"dry_run": True}).json[
+        "occurrences"
+    ][1]
+    assert [v["rule"] for v in second["violations"]] == ["gap"]
+    free = second["suggestion"]
+    assert free["starts_at"] == iso(MONDAY + WEEK + 1.5 * HOUR)
+    taken_up = {"replacements": [{"number": 2} | free]}
+    assert firm("POST", "/bookings/series", json=ask | taken_up).status_code == 201
+
+
+def test_nothing_is_suggested_where_the_rules_accept_no_time_of_that_day(firm) -> None:
+    with writing() as session:
+        days = (MONDAY - datetime.now(UTC)).days + 5
+        tool = make_resource(session, self_run=True, policy={"horizon_days": days})
+    ask = weekly(tool, "FREQ=WEEKLY;COUNT=2", dry_run=True)
+    second = firm("POST", "/bookings/series", json=ask).json["occurrences"][1]
+    assert [v["rule"] for v in second["violations"]] == ["beyond_horizon"]
+    assert second["suggestion"] is None
+
+
 def test_a_series_that_overlaps_itself_is_refused(firm, etcher) -> None:
     """B6: a stay that is longer than the time to the next one."""
     ask = weekly(etcher, "FREQ=DAILY;COUNT=3", hours=25)
@@ -184,6 +239,8 @@ def test_a_series_that_overlaps_itself_is_refused(firm, etcher) -> None:
     assert rules_of(firm("POST", "/bookings/series", json=ask)) == {
         ("overlaps_itself", "rrule")
     }
+    told = firm("POST", "/bookings/series", json=ask).json["violations"][0]["message"]
+    assert "2027-03-09 08:00" in told, "the park's time"
     touching = weekly(etcher, "FREQ=DAILY;COUNT=3", hours=24)
     assert firm("POST", "/bookings/series", json=touching).status_code == 201
 
