@@ -15,17 +15,21 @@ import sqlalchemy as sa
 from flask import Response, jsonify, make_response, request
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
+from werkzeug.datastructures import FileStorage
 
 from platform_booking.clock import utcnow
 from platform_booking.db import enclosing
 from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import current_actor
-from platform_booking.web.blueprint import takes_header
+from platform_booking.web.blueprint import LANGUAGE, takes_header
 from platform_booking.web.models import IdempotencyKey
 
 HEADER = "Idempotency-Key"
 _LONGEST = 255
 KEPT = timedelta(days=3)  # promised are 24 hours
+
+_FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
+_CSRF_TOKEN = "csrf_token"  # noqa: S105 - a name
 
 _KEYS = cast("sa.Table", IdempotencyKey.__table__)  # rows: nobody holds one as an object
 View = Callable[..., Any]
@@ -58,8 +62,10 @@ def handed_in_once(token: str, deed: Callable[[], str]) -> tuple[str, bool]:
     """Do what a form asks for once; return the address that it led to, and whether anew.
 
     `token` was made with the form. A second click, or the form handed in again by the
-    browser's way back, leads to where the first one did. A deed that raises leaves nothing.
+    browser's way back, leads to where the first one did. With other data it is another
+    deed. A deed that raises leaves nothing.
     """
+    token = f"{token} {_fingerprint()}"
     with enclosing() as session:
         route = f"{request.method} {request.path}"
         fresh = _claimed(session, token, route=route, body="")
@@ -72,6 +78,31 @@ def handed_in_once(token: str, deed: Callable[[], str]) -> tuple[str, bool]:
             .values(status=303, answer={"location": location})
         )
     return location, True
+
+
+def _fingerprint() -> str:
+    """Return a digest of what is asked: the query but for the language, and the body.
+
+    Of a form its fields and files count: what stands between them differs at each try.
+    """
+    asked: list[object] = sorted(
+        (k, v) for k, v in request.args.items(multi=True) if k != LANGUAGE
+    )
+    if request.mimetype in _FORMS:
+        asked += sorted(
+            (k, v) for k, v in request.form.items(multi=True) if k != _CSRF_TOKEN
+        )
+        asked += sorted((k, _digest_of(v)) for k, v in request.files.items(multi=True))
+    else:
+        asked.append(hashlib.sha256(request.get_data()).hexdigest())
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+
+
+def _digest_of(file: FileStorage) -> str:
+    file.stream.seek(0)
+    digest = hashlib.sha256(file.stream.read()).hexdigest()
+    file.stream.seek(0)
+    return digest
 
 
 def _claimed(session: Session, key: str, *, route: str, body: str) -> int | None:
@@ -105,7 +136,7 @@ def _kept(session: Session, key: str, *, route: str) -> IdempotencyKey:
 
 def _once(view: View, key: str, args: Any, kwargs: Any) -> Response:
     route = f"{request.method} {request.path}"
-    body = hashlib.sha256(request.get_data()).hexdigest()
+    body = _fingerprint()
     with enclosing() as session:
         fresh = _claimed(session, key, route=route, body=body)
         if fresh is None:

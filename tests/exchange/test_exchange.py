@@ -355,6 +355,31 @@ def test_a_repeated_key_takes_a_file_in_once(desk: Desk) -> None:
     assert len(booked()) == 1
 
 
+def test_a_repeated_key_knows_a_file_that_comes_as_a_form(desk: Desk) -> None:
+    def sent(*rows: dict[str, Any]) -> TestResponse:
+        return desk.api(
+            data={"file": (io.BytesIO(table(*rows)), "t.csv")},
+            kind="multipart/form-data",
+            headers={"Idempotency-Key": "one"},
+        )
+
+    first, again = sent(desk.row()), sent(desk.row())
+    assert (first.status_code, again.status_code) == (201, 201), again.text
+    assert first.json == again.json
+    other = sent(desk.row(2))
+    assert other.status_code == 422
+    assert [v["rule"] for v in other.json["violations"]] == ["idempotency_key_reused"]
+    assert len(booked()) == 1
+
+
+def test_a_key_of_a_dry_run_is_not_the_key_of_the_import(desk: Desk) -> None:
+    headers = {"Idempotency-Key": "one"}
+    assert desk.api(desk.row(), headers=headers, dry_run=True).status_code == 200
+    answer = desk.api(desk.row(), headers=headers)
+    assert answer.status_code == 422
+    assert [v["rule"] for v in answer.json["violations"]] == ["idempotency_key_reused"]
+
+
 def test_a_key_is_free_again_after_a_refusal(desk: Desk) -> None:
     headers = {"Idempotency-Key": "one"}
     assert desk.api(desk.row(), desk.row(), headers=headers).status_code == 422
@@ -379,6 +404,9 @@ def test_the_page_checks_and_then_books_once(desk: Desk) -> None:
     assert len(booked()) == 2
     assert desk.page(data, token=token).status_code == 302, "a second click"
     assert len(booked()) == 2
+    more = desk.page(table(desk.row(4)), token=token)
+    assert more.status_code == 302, "another file with the form of the first"
+    assert len(booked()) == 3
     refused = desk.page(data)
     assert refused.status_code == 422
     assert "2 faults in 2 rows" in refused.text

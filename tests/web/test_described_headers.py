@@ -37,8 +37,8 @@ def test_the_headers_that_a_route_looks_at_are_described(paths: dict[str, Any]) 
     assert told["GET /routes"] == {CACHED: False}
     assert told["GET /bookings"] == {}
     deeds = {what for what in told if what.startswith("POST ")}
-    # The one does nothing, the answer of the other holds a secret and is not kept.
-    without = {"POST /orders/check", "POST /kiosks"}
+    # One does nothing; the answers of the others hold a secret and are not kept.
+    without = {"POST /orders/check", "POST /kiosks", "POST /calendars"}
     assert {what for what in deeds if DEED not in told[what]} == without
 
 
