@@ -113,7 +113,7 @@ def new() -> ResponseReturnValue:
         return url_for("bookings.show", booking_id=line.booking.public_id)
 
     try:
-        address, anew = handed_in_once(_token(), deed)
+        address, anew = handed_in_once(_token(), deed, by_data=True)
     except RulesBroken as fault:
         reading.violations = forms.on_form(fault.violations)
         return _form(resource, reading), 422
@@ -151,7 +151,7 @@ def _recurring(
 
     try:
         if sure:
-            address, anew = handed_in_once(_token(), deed)
+            address, anew = handed_in_once(_token(), deed, by_data=True)
             return _arrived(address, said if anew else "")
     except RulesBroken as fault:
         reading.violations = forms.on_form(fault.violations)

@@ -80,7 +80,7 @@ def upload() -> ResponseReturnValue:
         if dry_run:
             outcome = take_in()
             return _page(outcome=outcome), 422 if outcome.faults else 200
-        address, anew = handed_in_once(_token(), deed)
+        address, anew = handed_in_once(_token(), deed, by_data=True)
     except RulesBroken as fault:
         return _page(violations=list(fault.violations)), 422
     except _Faulty as fault:

@@ -58,14 +58,17 @@ def idempotent(view: View) -> View:
     return once
 
 
-def handed_in_once(token: str, deed: Callable[[], str]) -> tuple[str, bool]:
+def handed_in_once(
+    token: str, deed: Callable[[], str], *, by_data: bool = False
+) -> tuple[str, bool]:
     """Do what a form asks for once; return the address that it led to, and whether anew.
 
     `token` was made with the form. A second click, or the form handed in again by the
-    browser's way back, leads to where the first one did. With other data it is another
-    deed. A deed that raises leaves nothing.
+    browser's way back, leads to where the first one did; `by_data`, only with the same
+    data: with others it is another deed. A deed that raises leaves nothing.
     """
-    token = f"{token} {_fingerprint()}"
+    if by_data:
+        token = f"{token} {_fingerprint()}"
     with enclosing() as session:
         route = f"{request.method} {request.path}"
         fresh = _claimed(session, token, route=route, body="")
@@ -85,9 +88,8 @@ def _fingerprint() -> str:
 
     Of a form its fields and files count: what stands between them differs at each try.
     """
-    asked: list[object] = sorted(
-        (k, v) for k, v in request.args.items(multi=True) if k != LANGUAGE
-    )
+    asked: list[object] = []
+    asked += sorted((k, v) for k, v in request.args.items(multi=True) if k != LANGUAGE)
     if request.mimetype in _FORMS:
         asked += sorted(
             (k, v) for k, v in request.form.items(multi=True) if k != _CSRF_TOKEN
