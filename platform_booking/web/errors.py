@@ -25,6 +25,7 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from werkzeug.wrappers import Response as AnyResponse
 
 from platform_booking import errors
+from platform_booking.web.field_faults import in_words
 
 STATUS: dict[type[errors.BookingError], int] = {
     errors.NotFound: 404,
@@ -179,7 +180,7 @@ def flattened(messages: Any, path: str = "", *, whole: str = "") -> list[tuple[s
     """
     if not isinstance(messages, dict):
         found = messages if isinstance(messages, list) else [messages]
-        return [(path, str(m)) for m in found]
+        return [(path, in_words(m)) for m in found]
     flat: list[tuple[str, str]] = []
     for key, inner in messages.items():
         if key in {"json", "query", "form"} and not path:

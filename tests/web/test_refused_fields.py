@@ -1,5 +1,6 @@
 """What a schema refuses is named with its place, and with what would do instead."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
@@ -7,8 +8,9 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, validate
 
+from platform_booking.web.field_faults import in_words
 from tests.bookings.callers import Program, make_token
 from tests.factories import (
     make_member,
@@ -113,3 +115,63 @@ def everything_below(kind: type) -> Iterator[type]:
     for child in kind.__subclasses__():
         yield child
         yield from everything_below(child)
+
+
+def _schemas(of: type[Schema] = Schema) -> Iterator[type[Schema]]:
+    for one in of.__subclasses__():
+        own = one.__module__.startswith("platform_booking.")
+        if own and not one.__module__.endswith("fileformat"):  # the shell speaks English
+            yield one
+        yield from _schemas(one)
+
+
+def _within(field: Any) -> Iterator[Any]:
+    yield field
+    if isinstance(field, fields.List):
+        yield from _within(field.inner)
+
+
+def _told_of(field: Any) -> Iterator[object]:
+    """Yield what a field may say, and what its validators say of what they refuse."""
+    filled = {"choices": "a, b", "input": "x", "obj_type": "date", "awareness": "aware"}
+    for key, message in field.error_messages.items():
+        aware = key == "invalid_awareness" and isinstance(field, fields.Date)
+        if key != "format" and not aware:  # of what is given out; a day has no zone
+            yield str(message).format(**filled)
+    for check in field.validators:
+        least, most = getattr(check, "min", None), getattr(check, "max", None)
+        if isinstance(check, validate.Length):
+            refused = ["x" * (most + 1)] if most else []
+            refused += [""] if least else []
+        elif isinstance(check, validate.Range):
+            refused = [most + 1] if most is not None else []
+            refused += [least - 1] if least is not None else []
+        else:
+            refused = ["\n no such thing \n"]
+        for value in refused:
+            with pytest.raises(ValidationError) as fault:
+                check(value)
+            yield from fault.value.messages
+
+
+def test_whatever_a_field_may_say_is_said_in_chinese(app: Flask) -> None:
+    lacking, seen = set(), 0
+    with app.test_request_context("/?lang=zh"):
+        for schema in _schemas():
+            for outer in schema().load_fields.values():
+                for field in _within(outer):
+                    for message in _told_of(field):
+                        seen += 1
+                        if not re.search("[\u4e00-\u9fff]", in_words(message)):
+                            lacking.add(f"{schema.__name__}.{field.name}: {message}")
+    assert seen > 500
+    assert "\n".join(sorted(lacking)) == ""
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [("limit=0", "须不小于 1 且不大于"), ("limit=x", "不是有效的整数。")],
+)
+def test_a_field_is_refused_in_chinese(call: Program, query: str, message: str) -> None:
+    answer = call("GET", f"/bookings?lang=zh&{query}")
+    assert message in told(answer)[0][1]
