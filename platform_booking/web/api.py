@@ -6,12 +6,16 @@ from flask import Flask
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
+from platform_booking.web.refusals_described import Refusals
+
 PREFIX = "/api/v1"
 _DOCS = "/api/docs"
 
 
 class _Api(Api):  # type: ignore[misc]
     """Errors are answered by `web.errors`, like everything else's."""
+
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
         """Leave the handlers to `web.errors`."""
@@ -35,7 +39,7 @@ def init_app(app: Flask, blueprints: tuple[Any, ...]) -> None:
             "security": [{"bearer": []}],
         },
     )
-    api.init_app(app)
+    api.init_app(app, spec_kwargs={"extra_plugins": [Refusals()]})
     for blueprint in blueprints:
         api.register_blueprint(blueprint)
     app.register_blueprint(
