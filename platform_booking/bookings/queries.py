@@ -1,6 +1,6 @@
 """What pages and the API read of bookings. Row-level security decides which rows."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -436,6 +436,14 @@ def possible_buddies(session: Session, resource_row_id: int) -> list[PossibleBud
         {"which": resource_row_id},
     )
     return [PossibleBuddy(row.public_id, row.name, row.staff) for row in rows]
+
+
+def emails(session: Session, member_ids: Collection[int]) -> dict[int, str]:
+    """Return the addresses of members, as far as the asker may see them."""
+    rows = session.execute(
+        sa.select(Member.id, Member.email).where(Member.id.in_(member_ids))
+    )
+    return {row.id: row.email for row in rows}
 
 
 def buddy(session: Session, booking: Booking) -> Member | None:

@@ -38,7 +38,8 @@ FIELDS = {
 
 WRITTEN = (
     "id", "resource", "starts_at", "ends_at", "quantity", "organisation", "project",
-    "recipe", "run", "state", "platform", "source", "member", "created_at", "updated_at",
+    "recipe", "run", "wafer_mm", "class_rank", "flags", "buddy", "state",
+    "platform", "source", "member", "created_at", "updated_at",
 )  # fmt: skip
 
 _KNOWN = {alias: name for name, aliases in READ.items() for alias in (name, *aliases)}

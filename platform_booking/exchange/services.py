@@ -114,7 +114,9 @@ def taken_out(wanted: Wanted, *, zone: ZoneInfo, form: str) -> bytes:
             n=MOST_EXPORTED,
         )
         raise RulesBroken([Violation("too_many", told, "from", limit=MOST_EXPORTED)])
-    rows = [list(columns.WRITTEN), *(_written(line, zone) for line in found)]
+    buddies = queries.emails(session, {line.booking.buddy_id or 0 for line in found} - {0})
+    rows: list[list[tables.Cell]] = [list(columns.WRITTEN)]
+    rows += [_written(line, zone, buddies) for line in found]
     if form == tables.XLSX:
         return tables.as_xlsx(rows, title=_("Bookings"))
     return tables.as_csv(rows)
@@ -260,22 +262,28 @@ def _fault(line: Line, violation: Violation) -> Fault:
     return Fault(line.row, column, violation.rule, violation.message)
 
 
-def _written(line: BookingLine, zone: ZoneInfo) -> list[str]:
+def _written(
+    line: BookingLine, zone: ZoneInfo, buddies: Mapping[int, str]
+) -> list[tables.Cell]:
     booking = line.booking
 
-    def local(moment: datetime) -> str:
-        return moment.astimezone(zone).isoformat()
+    def local(moment: datetime) -> datetime:
+        return moment.astimezone(zone)
 
-    written = {
+    written: dict[str, tables.Cell] = {
         "id": str(booking.public_id),
         "resource": line.resource.code,
         "starts_at": local(booking.starts_at),
         "ends_at": local(booking.ends_at),
-        "quantity": str(booking.quantity),
+        "quantity": booking.quantity,
         "organisation": named(line.organisation),
         "project": line.project.code if line.project else "",
         "recipe": line.recipe.code if line.recipe else "",
         "run": line.occurrence.code if line.occurrence else "",
+        "wafer_mm": "" if booking.wafer_mm is None else booking.wafer_mm,
+        "class_rank": "" if booking.class_rank is None else booking.class_rank,
+        "flags": " ".join(booking.flags),
+        "buddy": buddies.get(booking.buddy_id or 0, ""),
         "state": booking.state.value,
         "platform": line.platform.code,
         "source": booking.source.value,

@@ -97,26 +97,40 @@ def guarded(text: str) -> str:
     return f"'{text}" if text.startswith(_DANGEROUS) else text
 
 
-def as_csv(rows: Iterable[Sequence[str]]) -> bytes:
+def as_csv(rows: Iterable[Sequence[Cell]]) -> bytes:
     """Write rows; with a mark that tells Excel the encoding."""
     out = io.StringIO()
     writer = csv.writer(out)
     for row in rows:
-        writer.writerow([guarded(cell) for cell in row])
+        writer.writerow([_as_text(cell) for cell in row])
     return out.getvalue().encode("utf-8-sig")
 
 
-def as_xlsx(rows: Iterable[Sequence[str]], *, title: str) -> bytes:
-    """Write rows as the one sheet of a workbook."""
+def as_xlsx(rows: Iterable[Sequence[Cell]], *, title: str) -> bytes:
+    """Write rows as the one sheet of a workbook; numbers and times are such there."""
     from openpyxl import Workbook  # noqa: PLC0415 - heavy: it takes numpy along
 
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title)
     for row in rows:
-        sheet.append([_storable(guarded(cell)) for cell in row])
+        sheet.append([_as_value(cell) for cell in row])
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
+
+
+def _as_text(cell: Cell) -> str:
+    if isinstance(cell, datetime):
+        return cell.isoformat()
+    return guarded(cell) if isinstance(cell, str) else str(cell)
+
+
+def _as_value(cell: Cell) -> Cell:
+    """Return a cell as a sheet keeps it: times without a zone, unless two are called so."""
+    if isinstance(cell, datetime):
+        twice = cell.utcoffset() != cell.replace(fold=1 - cell.fold).utcoffset()
+        return cell.isoformat() if twice else cell.replace(tzinfo=None)
+    return _storable(guarded(cell)) if isinstance(cell, str) else cell
 
 
 def _storable(text: str) -> str:

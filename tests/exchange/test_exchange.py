@@ -19,7 +19,7 @@ from platform_booking import db
 from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.models import Booking, Source
 from platform_booking.catalog.models import Resource
-from platform_booking.exchange import services, tables
+from platform_booking.exchange import columns, services, tables
 from platform_booking.notices.models import Notice
 from tests.bookings.callers import Program, make_token
 from tests.factories import (
@@ -286,6 +286,33 @@ def test_what_was_taken_out_can_be_taken_in_again(desk: Desk) -> None:
             desk.park.soon, desk.park.soon + timedelta(hours=2)
         ]  # fmt: skip
         assert [b.project_id for b in made] == [project.id, None]
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
+def test_what_goes_into_a_tool_comes_out_with_it_and_in_again(
+    desk: Desk, form: str
+) -> None:
+    with writing() as session:
+        friend = make_member(session, organisation_id=desk.park.firm.id)
+        tool = session.merge(desk.park.tool)
+        tool.wafer_mm, tool.flags_allowed = [200], ["AU"]
+    declared = {"wafer_mm": 200, "class_rank": 3, "flags": "AU", "buddy": friend.email}
+    made = desk.api(desk.row(**declared))
+    assert made.status_code == 201, made.text
+    kept = desk.program("GET", f"/bookings/export?format={form}").data
+    with writing() as session:
+        session.execute(sa.update(Booking).values(state="cancelled"))
+    answer = desk.api(data=kept, kind=tables.MIMETYPES[form])
+    assert answer.status_code == 201, answer.text
+    with writing() as session:
+        found = session.scalars(sa.select(Booking).where(Booking.active)).one()
+        assert (found.wafer_mm, found.class_rank, found.flags) == (200, 3, ["AU"])
+        assert found.buddy_id == friend.id
+    if form == "xlsx":
+        _heads, values = load_workbook(io.BytesIO(kept)).active.values
+        told = dict(zip(columns.WRITTEN, values, strict=True))
+        assert told["starts_at"] == desk.park.soon.astimezone(ZONE).replace(tzinfo=None)
+        assert (told["quantity"], told["wafer_mm"]) == (1, 200)
 
 
 def test_a_table_from_a_chinese_excel_is_taken_in(desk: Desk) -> None:
