@@ -37,7 +37,7 @@ ROLES = {
 }
 RIGHTFUL = {
     Relation.NONE: EVERYBODY,
-    Relation.SELF: ("engineer_a",),
+    Relation.SELF: ("engineer_a", "read_token_a", "write_token_a"),
     Relation.OWN: OF_A,
     Relation.OPERATED: ("operator_1", "park"),
     Relation.OWN_OR_OPERATED: (*OF_A, "operator_1", "park"),
@@ -85,7 +85,7 @@ class Cell:
             return 0
         api = self.endpoint.partition(".")[0].endswith(("_api", "-docs", "swagger_ui"))
         writes = self.permission.writes and self.principal == "read_token_a"
-        if not api or writes or self.permission.relation is Relation.SELF:
+        if not api or writes or not self.permission.programs:
             return 403
         return 0
 
