@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 
 import click
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from platform_booking.app import create_app
 from platform_booking.catalog import loader
 from platform_booking.catalog.demand import Demand, demand
-from platform_booking.catalog.models import Platform
+from platform_booking.catalog.models import Platform, Resource
 from platform_booking.clock import utcnow
 from platform_booking.commands import counted
 from platform_booking.config import Settings
@@ -31,6 +32,7 @@ from platform_booking.planning.models import JobRun
 
 ORDERS = 1000
 SECONDS = 40.0
+_OPENED = "ENT-SMT-01"  # the tool that the demo's firm opens
 _EARLIER = timedelta(days=7)  # how long ago the published week was planned
 _EARLIER_ORDERS, _EARLIER_SECONDS = 0.3, 0.25  # shares of the orders and of the search
 
@@ -54,6 +56,7 @@ def main(orders: int, seconds: float) -> None:
             seeded = seed(session, _without_dated_runs(earlier, content), now=then)
             firm = seeded.organisations[_busiest(earlier, anew)]
             people.make(session, organisation_id=firm, now=then)
+            _open_capacity(session, organisation_id=firm)
         click.echo(
             f"Demo catalogue: {counted(loaded.resources, 'resource')},"
             f" {counted(loaded.routes, 'route')},"
@@ -68,6 +71,13 @@ def main(orders: int, seconds: float) -> None:
             seeded = seed(session, replace(anew, running=()), now=now)
         click.echo(f"A fortnight's new demand: {_counted(seeded)}.")
         _allocate(now, seconds=seconds, settings=settings)
+
+
+def _open_capacity(session: Session, *, organisation_id: int) -> None:
+    """Let the firm be the owner of one of the tools that firms open to others."""
+    session.execute(
+        sa.update(Resource).filter_by(code=_OPENED).values(owner_id=organisation_id)
+    )
 
 
 def _publish_earlier(then: datetime, *, seconds: float, settings: Settings) -> None:

@@ -25,6 +25,15 @@ from platform_booking.web.actor import OPERATOR, Actor
 _ADMINISTRATOR = "administrator@firm.example"
 _OPERATOR = "operator@park.example"
 _PARK = "park@park.example"
+_COLLEAGUE = "colleague@firm.example"  # the buddy of the engineer who competes
+
+_COMPETES_WITH: dict[str, str | None] = {
+    "NFB.LITHO": "DAY",
+    "NFB.ETCH": None,
+    "MAT.MET": None,
+    "TST.MET": None,
+}
+"""What the engineer of the firm that competes has learnt, and at which level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +55,8 @@ class Found:
 def make(session: Session, *, organisation_id: int, now: datetime) -> None:
     """Make an administrator of one firm, an operator of all platforms, and a park's.
 
-    Engineers come with the demand; those of this firm may run every tool.
+    Engineers come with the demand; those of this firm may run every tool. One of a small
+    firm that competes may run some, and so may a colleague of his, who can be his buddy.
     """
     platforms = session.scalars(sa.select(Platform.id).order_by(Platform.id)).all()
     people: list[tuple[str, str, list[tuple[Role, int | None]], int | None]] = [
@@ -77,6 +87,46 @@ def make(session: Session, *, organisation_id: int, now: datetime) -> None:
         for engineer in engineers
         for qualification in session.scalars(sa.select(Qualification.id))
     )
+    _make_competitor(session, rival_of=organisation_id, now=now)
+
+
+def _make_competitor(session: Session, *, rival_of: int, now: datetime) -> None:
+    engineer = _competitor(session, rival_of=rival_of)
+    colleague = administration.make_member(
+        session,
+        email=_COLLEAGUE,
+        name="示范同事",
+        roles=[(Role.ENGINEER, None)],
+        organisation_id=engineer.organisation_id,
+        now=now,
+    )
+    session.add_all(
+        MemberQualification(
+            member_id=member.id,
+            qualification_id=qualification.id,
+            organisation_id=engineer.organisation_id,
+            level=_COMPETES_WITH[qualification.code],
+        )
+        for member in (engineer, colleague)
+        for qualification in session.scalars(
+            sa.select(Qualification).where(Qualification.code.in_(_COMPETES_WITH))
+        )
+    )
+
+
+def _competitor(session: Session, *, rival_of: int | None) -> Member:
+    """Return the first engineer of the first small firm but the demo's own."""
+    return session.scalars(
+        sa.select(Member)
+        .join(Organisation, Organisation.id == Member.organisation_id)
+        .where(
+            Organisation.priority_class == "SME",
+            Organisation.id != rival_of,
+            Member.email != _COLLEAGUE,
+        )
+        .order_by(Organisation.id, Member.id)
+        .limit(1)
+    ).one()
 
 
 def operator(session: Session) -> Actor:
@@ -116,11 +166,14 @@ def look(session: Session, *, now: datetime) -> Found:
         .order_by(sa.func.count().desc(), Order.submitted_by)
         .limit(1)
     ).one()
+    rival = _competitor(session, rival_of=firm.id)
+    its_firm = session.get_one(Organisation, rival.organisation_id)
     links = [
         Entrance(who, administration.demo_link(session, member_id, now=now))
         for who, member_id in (
             (f"engineer of {firm.name_en}", engineer),
             ("administrator of the same firm", administrator.id),
+            (f"engineer of {its_firm.name_en}, a small firm that competes", rival.id),
             ("operator of all platforms", _member(session, _OPERATOR).id),
             ("park administrator", _member(session, _PARK).id),
         )

@@ -7,8 +7,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from platform_booking.bookings.rules import RULES
+from platform_booking.bookings.rules.registry import Binds
 from platform_booking.catalog import loader
 from platform_booking.catalog.filefields import minute_of_day
+from platform_booking.catalog.fileformat import PolicySchema
 from platform_booking.catalog.hours import Hours, spans, week_of
 from platform_booking.catalog.models import ResourceKind, StayRule
 from tests.factories import MONDAY
@@ -116,6 +119,38 @@ def test_limits_that_are_lifted_out_of_prime_time_say_so_in_hours() -> None:
     assert lifted.keys() == {"TST-SEM-01", "TST-FIB-01", "NFB-EBL-01", "NFB-LDW-01"}
     assert lifted["NFB-EBL-01"]["mon"] == [["00:00", "07:00"], ["18:00", "24:00"]]
     assert lifted["NFB-LDW-01"]["mon"] == [["00:00", "08:00"], ["18:00", "24:00"]]
+
+
+def test_every_kind_of_limit_is_met_on_some_resource() -> None:
+    met = {key for r in content()["resources"] for key in r["policy"]}
+    assert met == PolicySchema().fields.keys()
+    assert any(q["levels"] for q in content()["qualifications"])
+
+
+def test_every_rule_with_a_policy_binds_on_some_resource() -> None:
+    """A limit of those who run a tool themselves would never be met on another one."""
+    every = {key for r in content()["resources"] for key in r["policy"]}
+    run = {key for r in content()["resources"] if r["self_run"] for key in r["policy"]}
+    for rule in RULES.values():
+        assert {*rule.policy} <= (every if rule.binds is Binds.ALL else run), rule.code
+
+
+def test_what_a_resource_is_used_with_can_be_booked_for_as_short() -> None:
+    for r in content()["resources"]:
+        for capability in r["policy"].get("requires", ()):
+            least = min(
+                other["policy"].get("min_minutes", 5)
+                for other in content()["resources"]
+                if capability in other["capabilities"]
+            )
+            assert least <= r["policy"]["min_minutes"], r["code"]
+
+
+def test_the_ways_that_an_etcher_shares_its_week_are_those_that_its_notes_tell() -> None:
+    etcher = resource("NFB-ICP-01")
+    days = {w["flags"][0]: set(w["hours"]) for w in etcher["policy"]["class_windows"]}
+    assert days == {"IIIV": {"wed", "thu", "fri", "sat"}, "GAN": {"sun", "mon", "tue"}}
+    assert "from Wednesday to Saturday" in etcher["notes"]["en"]
 
 
 @pytest.mark.parametrize(
