@@ -28,6 +28,7 @@ class Hurdle(StrEnum):
 
     CAPABILITY = "capability"  # nothing in service can do it
     NAMED = "named"  # nothing of what is named can do it
+    ENTITLED = "entitled"  # whoever asks may use none of it
     SIZE = "size"
     CLASS = "class"
     FLAGS = "flags"
@@ -254,6 +255,7 @@ def _conditions(
 ) -> Iterable[tuple[Hurdle, Callable[[Tool], bool]]]:
     return (
         (Hurdle.NAMED, lambda tool: named is None or tool.code in named),
+        (Hurdle.ENTITLED, lambda tool: tool.bar is None),
         (
             Hurdle.SIZE,
             lambda tool: (
@@ -322,12 +324,17 @@ def _beside(operation: Operation, offer: Offer) -> tuple[tuple[Tool, int], ...]:
         able = [
             tool
             for tool in offer.able.get(offer.capabilities.get(capability, 0), ())
-            if tool.kind is ResourceKind.UNARY
-            or (tool.kind is ResourceKind.POOLED and tool.capacity >= quantity)
+            if tool.bar is None and _holds_beside(tool, quantity)
         ]
         if able:  # the roomiest, so that it is the least in the way
             chosen.append((max(able, key=lambda t: (t.capacity, -t.id)), quantity))
     return tuple(chosen)
+
+
+def _holds_beside(tool: Tool, quantity: int) -> bool:
+    return tool.kind is ResourceKind.UNARY or (
+        tool.kind is ResourceKind.POOLED and tool.capacity >= quantity
+    )
 
 
 def _route_lags(route: Route) -> Iterator[DerivedLag]:

@@ -29,7 +29,15 @@ from platform_booking.catalog.models import (
 from platform_booking.orders.asking import NewOrder, as_data
 from platform_booking.orders.deriving import Derived, DerivedStep
 from platform_booking.orders.models import Order, Step, StepLag
-from platform_booking.orders.offer import Dated, Offer, Operation, Route, Run, Tool
+from platform_booking.orders.offer import (
+    Dated,
+    Entitlement,
+    Offer,
+    Operation,
+    Route,
+    Run,
+    Tool,
+)
 from platform_booking.orders.states import OrderState
 
 
@@ -43,8 +51,11 @@ class For:
     project_id: int | None = None
 
 
-def read_offer(session: Session, *, now: datetime) -> Offer:
-    """Read what orders may name: resources in service, recipes, routes, classes."""
+def read_offer(session: Session, *, now: datetime, by: Entitlement | None = None) -> Offer:
+    """Read what orders may name: resources in service, recipes, routes, classes.
+
+    `by` is what whoever asks brings along; None asks for nobody, and nothing is barred.
+    """
     capabilities = session.execute(
         sa.select(Capability.code, Capability.id, Capability.name_zh, Capability.name_en)
     ).all()
@@ -52,7 +63,7 @@ def read_offer(session: Session, *, now: datetime) -> Offer:
         capabilities={row.code: row.id for row in capabilities},
         names={row.code: row.name_zh for row in capabilities},
         english={row.code: row.name_en for row in capabilities},
-        tools={tool.code: tool for tool in _tools(session, now=now)},
+        tools={tool.code: tool for tool in _tools(session, now=now, by=by)},
         routes=_routes(session),
         classes=_pairs(session, sa.select(MaterialsClass.code, MaterialsClass.rank)),
         flags=frozenset(session.scalars(sa.select(MaterialFlag.code))),
@@ -138,7 +149,7 @@ def _pairs(session: Session, question: sa.Select[str, int]) -> dict[str, int]:
     return dict(session.execute(question).all())
 
 
-def _tools(session: Session, *, now: datetime) -> Iterable[Tool]:
+def _tools(session: Session, *, now: datetime, by: Entitlement | None) -> Iterable[Tool]:
     can: dict[int, set[int]] = defaultdict(set)
     for resource_id, capability_id in session.execute(
         sa.select(ResourceCapability.resource_id, ResourceCapability.capability_id)
@@ -193,6 +204,7 @@ def _tools(session: Session, *, now: datetime) -> Iterable[Tool]:
             Resource.wafer_mm,
             Resource.flags_allowed,
             Resource.imposes_class,
+            Resource.policy,
         )
         .where(Resource.active)
         .order_by(Resource.id)
@@ -215,6 +227,7 @@ def _tools(session: Session, *, now: datetime) -> Iterable[Tool]:
             capability_ids=frozenset(can[row.id]),
             runs=tuple(runs[row.id]),
             dates=tuple(dates[row.id]),
+            bar=None if by is None else by.bar(row.policy),
         )
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from platform_booking.catalog.models import ResourceKind, StayRule
 
@@ -33,6 +34,28 @@ class Dated:
     capacity: int
 
 
+class Bar(StrEnum):
+    """Why whoever asks may not use a resource."""
+
+    NDA = "nda"  # it asks for a non-disclosure agreement on file
+    PURPOSE = "purpose"  # it is licensed for other purposes than the project's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entitlement:
+    """What whoever asks brings along."""
+
+    nda_on_file: bool = True
+    purpose: str = "commercial"  # of the project; commercial without one
+
+    def bar(self, policy: Mapping[str, Any]) -> Bar | None:
+        """Return what keeps him from a resource of this policy; None if nothing does."""
+        if policy.get("nda_needed") and not self.nda_on_file:
+            return Bar.NDA
+        uses = policy.get("licence_use")
+        return Bar.PURPOSE if uses is not None and self.purpose not in uses else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tool:
     """A resource in service."""
@@ -52,6 +75,7 @@ class Tool:
     capability_ids: frozenset[int]
     runs: tuple[Run, ...] = ()
     dates: tuple[Dated, ...] = ()
+    bar: Bar | None = None  # what keeps whoever asks from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

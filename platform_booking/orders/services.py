@@ -37,6 +37,7 @@ from platform_booking.orders.asking import NewOrder
 from platform_booking.orders.deriving import Derived, derived
 from platform_booking.orders.estimate import Estimate
 from platform_booking.orders.models import Order, Step, StepBooking
+from platform_booking.orders.offer import Entitlement
 from platform_booking.orders.rules import violations
 from platform_booking.orders.states import OrderState, StepState
 
@@ -293,16 +294,20 @@ def _judged(
     if by.organisation_id is None:
         raise Forbidden
     firm = session.get_one(Organisation, by.organisation_id)
-    project_id = None
+    project = None
     if new.project_id is not None:
-        project_id = session.scalar(
-            sa.select(Project.id).where(
+        project = session.execute(
+            sa.select(Project.id, Project.purpose).where(
                 Project.public_id == new.project_id,
                 Project.organisation_id == firm.id,
                 Project.active,
             )
-        )
-    offer = intake.read_offer(session, now=now)
+        ).one_or_none()
+    brought = Entitlement(
+        nda_on_file=bool(firm.nda_ref),
+        **({"purpose": project.purpose} if project else {}),
+    )
+    offer = intake.read_offer(session, now=now, by=brought)
     found = derived(new, offer)
     broken = violations(
         new,
@@ -312,7 +317,7 @@ def _judged(
             contract_on_file=bool(firm.contract_ref),
             nda_on_file=bool(firm.nda_ref),
             project_named=new.project_id is not None,
-            project_known=project_id is not None,
+            project_known=project is not None,
         ),
         now=now,
         standing_from=standing_from,
@@ -324,7 +329,7 @@ def _judged(
             organisation_id=firm.id,
             member_id=by.member_id,
             priority_class=firm.priority_class,
-            project_id=project_id,
+            project_id=project.id if project else None,
         ),
     )
 

@@ -10,7 +10,7 @@ from platform_booking.catalog.models import ResourceKind
 from platform_booking.errors import Violation
 from platform_booking.orders.asking import NewOrder, NewStep
 from platform_booking.orders.deriving import Derived, DerivedStep, Hurdle
-from platform_booking.orders.offer import Offer, Tool
+from platform_booking.orders.offer import Bar, Offer, Tool
 from platform_booking.web.i18n import named
 
 MOST_MINUTES = 2 * 366 * 1440
@@ -162,7 +162,7 @@ def eligibility(new: NewOrder, found: Derived, offer: Offer) -> Iterator[Violati
         if step.hurdle is not None:
             if found.route is None and _told_already(new.steps[n], step):
                 continue
-            where = "route" if found.route else _where(n, new.steps[n], step.hurdle)
+            where = "route" if found.route else _where(n, new.steps[n], step)
             yield Violation(
                 f"no_resource_{step.hurdle}",
                 _(
@@ -184,8 +184,11 @@ def _told_already(asked: NewStep, step: DerivedStep) -> bool:
     )
 
 
-def _where(n: int, asked: NewStep, hurdle: Hurdle) -> str:
+def _where(n: int, asked: NewStep, step: DerivedStep) -> str:
+    hurdle = step.hurdle
     of_step = f"steps[{n}]."
+    if hurdle is Hurdle.ENTITLED and _bars(step) == {Bar.PURPOSE}:
+        return "project_id"
     if hurdle is Hurdle.SIZE:
         return f"{of_step}wafer_mm" if asked.wafer_mm is not None else "wafer_mm"
     if hurdle is Hurdle.CLASS:
@@ -207,6 +210,8 @@ def _why(step: DerivedStep, offer: Offer) -> str:
         return str(_("nothing in service can do %(capability)s", **facts))
     if step.hurdle is Hurdle.NAMED:
         return str(_("none of its resources is in service; ask the platform", **facts))
+    if step.hurdle is Hurdle.ENTITLED:
+        return _why_barred(step, facts)
     if step.hurdle is Hurdle.SIZE:
         sizes = _list(str(s) for s in sorted({s for t in left for s in t.wafer_mm}))
         return str(
@@ -236,6 +241,37 @@ def _why(step: DerivedStep, offer: Offer) -> str:
             )
         )
     return _why_amounts(step, facts)
+
+
+def _bars(step: DerivedStep) -> set[Bar]:
+    return {tool.bar for tool in step.before_hurdle if tool.bar is not None}
+
+
+def _why_barred(step: DerivedStep, facts: dict[str, str]) -> str:
+    bars = _bars(step)
+    if bars == {Bar.NDA}:
+        return str(
+            _(
+                "%(codes)s are for organisations with a non-disclosure agreement on file; "
+                "ask the park to add yours",
+                **facts,
+            )
+        )
+    if bars == {Bar.PURPOSE}:
+        return str(
+            _(
+                "%(codes)s are licensed for other purposes than this one; choose a project "
+                "of a purpose that they serve",
+                **facts,
+            )
+        )
+    return str(
+        _(
+            "%(codes)s ask for a non-disclosure agreement on file, or are licensed for "
+            "other purposes than this one; ask the park, or choose another project",
+            **facts,
+        )
+    )
 
 
 def _why_amounts(step: DerivedStep, facts: dict[str, str]) -> str:

@@ -39,6 +39,7 @@ from tests.orders.asked import (
     NOW,
     amend,
     asked,
+    broken,
     make_route,
     step,
     submit,
@@ -366,3 +367,29 @@ def test_submission_takes_a_bounded_number_of_statements(app: Flask, engineer) -
     # identity 1, firm 1, offer 9, estimate 13, rows 3, lags 1, record and notice 2
     assert counted["many"] <= counted["one"] + 2
     assert counted["many"] <= 36
+
+
+def test_an_order_may_use_only_what_its_firm_and_project_are_entitled_to(app) -> None:
+    with writing() as session:
+        firm = make_organisation(session, nda_ref="")
+        member = make_member(session, organisation=firm)
+        taught = make_project(session, firm, purpose="teaching")
+        secret = make_resource(session, policy={"nda_needed": True})
+        school = make_resource(session, policy={"licence_use": ["teaching"]})
+        open_to_all = make_resource(session)
+
+    def asked_of(*tools, **given):
+        return asked(step(resources=tuple(t.code for t in tools)), **given)
+
+    where = {
+        (v.rule, v.where)
+        for tools in ((secret,), (school,), (secret, school))
+        for v in broken(app, member, asked_of(*tools))
+    }
+    told = "no_resource_entitled"
+    assert where == {(told, "steps[0].capability"), (told, "project_id")}
+
+    handed = submit(app, member, asked_of(secret, school, open_to_all))
+    assert stored(handed.order).steps[0].resource_ids == [open_to_all.id]
+    handed = submit(app, member, asked_of(secret, school, project_id=taught.public_id))
+    assert stored(handed.order).steps[0].resource_ids == [school.id]
