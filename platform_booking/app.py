@@ -41,6 +41,8 @@ from platform_booking.owning import views as owning_views
 from platform_booking.planning import api as plans_api
 from platform_booking.planning import views as plans_views
 from platform_booking.policy import POLICY
+from platform_booking.qualifying import api as qualifying_api
+from platform_booking.qualifying import views as qualifying_views
 from platform_booking.quotas import api as quotas_api
 from platform_booking.quotas import views as quotas_views
 from platform_booking.waitlist import api as waitlist_api
@@ -75,6 +77,7 @@ PAGES = (
     usage_views.bp,
     owning_views.bp,
     events_views.bp,
+    qualifying_views.bp,
     quotas_views.bp,
     finding_views.bp,
     feeds_views.bp,
@@ -91,6 +94,7 @@ APIS = (
     attendance_api.bp,
     owning_api.bp,
     events_api.bp,
+    qualifying_api.bp,
     quotas_api.bp,
     feeds_api.bp,
     exchange_api.bp,

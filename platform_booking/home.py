@@ -227,6 +227,7 @@ def menu() -> list[dict[str, object]]:
         ("bookings.index", _("Bookings")),
         ("waitlist.index", _("Waiting list")),
         ("attendance.requests", _("Requests")),
+        ("qualifying.index", _("Qualifications")),
         ("quotas.index", _("Quotas")),
         ("feeds.index", _("Calendars")),
         ("attendance.kiosk_list", _("Kiosks")),

@@ -311,6 +311,17 @@ POLICY: dict[str, Permission] = {
             "events_api.call_off",
         )
     },
+    # Qualifications.
+    **{
+        endpoint: allow(
+            *STAFF,
+            action="qualification.read" if deed == "index" else "qualification.grant",
+            relation=Relation.OPERATED,
+            writes=deed != "index",
+        )
+        for deed in ("index", "grant", "revoke")
+        for endpoint in (f"qualifying.{deed}", f"qualifying_api.{deed}")
+    },
     # Quotas.
     "quotas.index": allow(
         *EVERYBODY, action="quota.read", relation=Relation.OWN_OR_OPERATED

@@ -154,6 +154,9 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "qualification.granted": lambda: _(
             "You have a new qualification: %(what)s", what=what
         ),
+        "qualification.revoked": lambda: _(
+            "A qualification has been taken away: %(what)s", what=what
+        ),
         "booking.displaced": lambda: _("Displaced by an outage: %(what)s", what=what),
         "order.placed": lambda: _("Your order has been placed"),
         "order.moved": lambda: _("Your order has been moved"),

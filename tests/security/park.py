@@ -474,6 +474,7 @@ def _beside(
     qualification = Qualification(code=f"Q{firm}", name_zh="资质", name_en="Qualification")
     session.add(qualification)
     session.flush()  # qualification.id
+    make_resource(session, platform_id=tool.platform_id, qualification_id=qualification.id)
     request = JobRequest(
         job="night",
         subject={"night": f"2027-01-0{ord(firm) - 64}"},

@@ -273,6 +273,14 @@ RECIPES: dict[str, Recipe] = {
     ),
     "POST events_api.call_off": asked(json={"reason": " "}, guarded=True, run_id="$run"),
     # Quotas.
+    "GET qualifying.index": asked("firm person", also="firm"),
+    "POST qualifying.grant": asked(form={"member_id": ""}, also="firm"),
+    "POST qualifying.revoke": asked(member_id="@engineer_a", code="QA"),
+    "GET qualifying_api.index": asked("firm person"),
+    "POST qualifying_api.grant": asked(
+        json={"member_id": "@engineer_a", "qualification": "QA"}
+    ),
+    "DELETE qualifying_api.revoke": asked(member_id="@engineer_a", code="QA"),
     "GET quotas.index": asked("firm", also="firm"),
     "POST quotas.set_quota": asked("firm", form={"hours": ""}, also="firm"),
     "POST quotas.end": asked(guarded=True, quota_id="@quota_a"),

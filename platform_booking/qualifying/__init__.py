@@ -1,0 +1,1 @@
+"""Who may run what: operators grant qualifications and take them away."""
