@@ -61,7 +61,7 @@ def together(place: Place):
 
 
 def by_series(place: Place):
-    body = slot(place) | {"rule": "FREQ=DAILY;COUNT=2"}
+    body = slot(place) | {"rrule": "FREQ=DAILY;COUNT=2"}
     return place.program(place.engineer)("POST", "/bookings/series", json=body)
 
 
