@@ -56,6 +56,9 @@ POLICY: dict[str, Permission] = {
     "accounts.set_project_active": allow(
         *FIRM, action="project.manage", relation=Relation.OWN, writes=True
     ),
+    "accounts.set_project_purpose": allow(
+        ORGANISATION_ADMIN, action="project.purpose", relation=Relation.OWN, writes=True
+    ),
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from platform_booking import audit
-from platform_booking.accounts.models import Project
+from platform_booking.accounts.models import Project, Purpose
 from platform_booking.accounts.rules import text_faults
 from platform_booking.db import transaction
 from platform_booking.errors import Forbidden, NotFound, RulesBroken, Violation
@@ -67,15 +67,48 @@ def set_active(project_id: UUID, *, active: bool, actor: Actor) -> None:
         If the organisation has no such project.
     """
     with transaction() as session:
-        project = session.scalars(
-            sa.select(Project)
-            .filter_by(public_id=project_id, organisation_id=actor.organisation_id)
-            .with_for_update()
-        ).one_or_none()
-        if project is None:
-            raise NotFound
+        project = _own(session, project_id, actor)
         project.active = active
         _record(session, "project.open" if active else "project.close", project)
+
+
+def set_purpose(project_id: UUID, purpose: str, *, actor: Actor) -> None:
+    """Say what a project is for; licences may be good for some purposes only.
+
+    It binds what is booked from now on; what is booked stays.
+
+    Raises
+    ------
+    RulesBroken
+        If there is no such purpose.
+    NotFound
+        If the organisation has no such project.
+    """
+    if purpose not in {p.value for p in Purpose}:
+        raise RulesBroken(
+            [
+                Violation(
+                    "purpose",
+                    _("choose teaching, academic research or commercial work"),
+                    "purpose",
+                )
+            ]
+        )
+    with transaction() as session:
+        project = _own(session, project_id, actor)
+        before, project.purpose = project.purpose, Purpose(purpose)
+        _record(session, "project.purpose", project, was=before.value, purpose=purpose)
+
+
+def _own(session: Session, project_id: UUID, actor: Actor) -> Project:
+    project = session.scalars(
+        sa.select(Project)
+        .filter_by(public_id=project_id, organisation_id=actor.organisation_id)
+        .with_for_update()
+    ).one_or_none()
+    if project is None:
+        raise NotFound
+    return project
 
 
 def _faults(code: str, name: str) -> Iterator[Violation]:
@@ -94,10 +127,11 @@ def _faults(code: str, name: str) -> Iterator[Violation]:
     yield from text_faults(name, "name")
 
 
-def _record(session: Session, act: str, project: Project) -> None:
+def _record(session: Session, act: str, project: Project, **detail: str) -> None:
     audit.record(
         session,
         act=act,
         subject=f"project {project.public_id}",
         organisation_id=project.organisation_id,
+        detail=detail,
     )

@@ -273,6 +273,12 @@ def projects() -> ResponseReturnValue:
     page = render_template(
         "accounts/projects.html",
         projects=own.own_projects(db.session()),
+        purposes=[
+            ("commercial", _("commercial work")),
+            ("academic", _("academic research")),
+            ("teaching", _("teaching")),
+        ],
+        may_set_purpose=Role.ORGANISATION_ADMIN in current_actor().roles,
         violations=wrong,
         form=form,
     )
@@ -285,6 +291,19 @@ def set_project_active(project_id: UUID) -> ResponseReturnValue:
     own.set_active(
         project_id, active=request.form.get("active") == "yes", actor=current_actor()
     )
+    return redirect(url_for("accounts.projects"))
+
+
+@bp.post("/projects/<uuid:project_id>/purpose")
+def set_project_purpose(project_id: UUID) -> ResponseReturnValue:
+    """Say what a project is for."""
+    try:
+        own.set_purpose(project_id, request.form.get("purpose", ""), actor=current_actor())
+    except RulesBroken as fault:
+        for wrong in fault.violations:
+            flash(wrong.message, "warning")
+    else:
+        flash(_("The purpose is set. It binds what is booked from now on."), "success")
     return redirect(url_for("accounts.projects"))
 
 

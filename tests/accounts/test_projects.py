@@ -3,7 +3,8 @@
 import sqlalchemy as sa
 from flask import Flask
 
-from platform_booking.accounts.models import Member, Project
+from platform_booking.accounts.models import Member, Organisation, Project, Purpose
+from platform_booking.audit import AuditEntry
 from tests.factories import make_member, make_organisation, make_project, writing
 from tests.visitor import Visitor
 
@@ -72,3 +73,28 @@ def test_another_firms_project_answers_as_none(app: Flask) -> None:
     assert foreign.status_code == absent.status_code == 404
     with writing() as session:
         assert session.get_one(Project, theirs.id).active
+
+
+def test_an_administrator_sets_what_a_project_is_for_and_an_engineer_does_not(
+    app: Flask,
+) -> None:
+    visitor, member = engineer(app)
+    with writing() as session:
+        firm = session.get_one(Organisation, member.organisation_id)
+        project = make_project(session, firm)
+        admin = make_member(session, organisation=firm, roles=("organisation_admin",))
+        theirs = make_project(session, make_organisation(session))
+    path = f"/projects/{project.public_id}/purpose"
+    assert visitor.submit(path, {"purpose": "academic"}).status_code == 403
+    assert 'name="purpose"' not in visitor.get("/projects").text
+    visitor.enter(admin)
+    assert 'name="purpose"' in visitor.get("/projects").text
+    assert visitor.submit(path, {"purpose": "war"}).status_code == 302
+    assert visitor.submit(path, {"purpose": "academic"}).status_code == 302
+    foreign = f"/projects/{theirs.public_id}/purpose"
+    assert visitor.submit(foreign, {"purpose": "academic"}).status_code == 404
+    with writing() as session:
+        purposes = {p.id: p.purpose for p in session.scalars(sa.select(Project))}
+        told = session.scalars(sa.select(AuditEntry).filter_by(act="project.purpose")).one()
+    assert purposes == {project.id: Purpose.ACADEMIC, theirs.id: Purpose.COMMERCIAL}
+    assert told.detail == {"was": "commercial", "purpose": "academic"}

@@ -113,6 +113,9 @@ RECIPES: dict[str, Recipe] = {
     "POST accounts.set_project_active": asked(
         form={"active": "yes"}, project_id="@project_a"
     ),
+    "POST accounts.set_project_purpose": asked(
+        form={"purpose": "academic"}, project_id="@project_a"
+    ),
     "GET accounts.account": asked("token"),
     "POST accounts.account": asked(form={"act": "revoke", "token": "@token_a"}),
     # Orders.
