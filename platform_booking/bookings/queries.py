@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, selectinload
+from sqlalchemy.orm import Session, aliased, selectinload
 
 from platform_booking.accounts.models import (
     Member,
@@ -48,6 +48,7 @@ class BookingLine:
     recipe: Recipe | None = None
     occurrence: Occurrence | None = None
     series: Series | None = None
+    buddy: Member | None = None  # None, too, where the asker does not see him
     parts: tuple["BookingLine", ...] = ()  # what was booked together with it
     chosen_because: str | None = None  # known to whoever has just booked
 
@@ -171,6 +172,7 @@ def lines_where(
 
 
 def _lines() -> sa.Select[*tuple[Any, ...]]:
+    second = aliased(Member)
     return (
         sa.select(
             Booking,
@@ -182,6 +184,7 @@ def _lines() -> sa.Select[*tuple[Any, ...]]:
             Recipe,
             Occurrence,
             Series,
+            second,
         )
         .join(Resource, Resource.id == Booking.resource_id)
         .join(Platform, Platform.id == Booking.platform_id)
@@ -191,13 +194,14 @@ def _lines() -> sa.Select[*tuple[Any, ...]]:
         .outerjoin(Recipe, Recipe.id == Booking.recipe_id)
         .outerjoin(Occurrence, Occurrence.id == Booking.occurrence_id)
         .outerjoin(Series, Series.id == Booking.series_id)
+        .outerjoin(second, second.id == Booking.buddy_id)
     )
 
 
 def _line(row: Any) -> BookingLine:
     names = (
         "booking", "resource", "platform", "organisation",
-        "project", "member", "recipe", "occurrence", "series",
+        "project", "member", "recipe", "occurrence", "series", "buddy",
     )  # fmt: skip
     return BookingLine(**dict(zip(names, row, strict=True)))
 

@@ -280,6 +280,35 @@ class BookingSchema(Schema):
         required=True,
         metadata={"description": "Why this resource was chosen; in the answer to booking."},
     )
+    buddy = fields.Nested(
+        PersonSchema,
+        allow_none=True,
+        required=True,
+        metadata={"description": "Who is there, too."},
+    )
+    wafer_mm = fields.Integer(attribute="booking.wafer_mm", allow_none=True, required=True)
+    class_rank = fields.Integer(
+        attribute="booking.class_rank", allow_none=True, required=True
+    )
+    flags = fields.List(fields.String(), attribute="booking.flags", required=True)
+    override_reason = fields.String(
+        attribute="booking.override_reason",
+        allow_none=True,
+        required=True,
+        metadata={"description": "Why staff set soft rules aside."},
+    )
+    respond_by = Instant(
+        attribute="booking.respond_by",
+        allow_none=True,
+        required=True,
+        metadata={"description": "An offer or a request lapses unanswered then."},
+    )
+    confirm_by = Instant(
+        attribute="booking.confirm_by",
+        allow_none=True,
+        required=True,
+        metadata={"description": "It lapses unless confirmed once more by then."},
+    )
     created_at = Instant(attribute="booking.created_at", required=True)
     updated_at = Instant(attribute="booking.updated_at", required=True)
 

@@ -19,7 +19,7 @@ from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import Project
-from platform_booking.bookings import choosing, facts, judging, rules
+from platform_booking.bookings import choosing, facts, judging, queries, rules
 from platform_booking.bookings.asking import AskedPart, AskedSlot, NewBooking
 from platform_booking.bookings.beginning import beginning
 from platform_booking.bookings.choosing import Choice
@@ -101,7 +101,7 @@ def place(
     _settle_all(ask, asked, parts)
     group = uuid4() if len(parts) > 1 else None
     made = _hold(ask, asked, parts, group=group)
-    lines = [_line(made[part.where], part) for part in parts]
+    lines = [_line(ask.session, made[part.where], part) for part in parts]
     line = replace(lines[0], parts=tuple(lines[1:]))
     _insist_on_no_outage(ask.session, parts, made)
     _record(ask, line, parts, asked)
@@ -429,7 +429,7 @@ def _insist_on_no_outage(
         raise RulesBroken([rules.outage(found.picked.on.name) for found in hit])
 
 
-def _line(booking: Booking, part: _Part) -> BookingLine:
+def _line(session: Session, booking: Booking, part: _Part) -> BookingLine:
     found = part.found
     assert found.organisation is not None
     assert part.choice is not None
@@ -442,6 +442,7 @@ def _line(booking: Booking, part: _Part) -> BookingLine:
         member=found.member,
         recipe=found.recipe,
         occurrence=found.occurrence,
+        buddy=queries.buddy(session, booking),
         chosen_because=part.choice.why or None,
     )
 

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from platform_booking.accounts.models import Organisation
 from platform_booking.audit import AuditEntry
 from platform_booking.bookings.models import Booking, Source
 from platform_booking.bookings.states import BookingState
@@ -699,3 +700,21 @@ def test_a_booking_takes_ten_statements_at_most(world, app: Flask) -> None:
     assert answer.status_code == 201, answer.text
     assert len(said) <= 10, json.dumps(said, indent=1)
     print(f"{len(said)} statements for a booking")
+
+
+def test_a_booking_shows_what_goes_in_who_else_comes_and_what_is_to_be_answered(
+    world,
+) -> None:
+    with writing() as session:
+        firm = session.get_one(Organisation, world.engineer.organisation_id)
+        friend = make_member(session, organisation=firm)
+        booking = make_booking(
+            session, resource=world.etcher, organisation=firm, starts_at=MONDAY,
+            minutes=60, buddy_id=friend.id, wafer_mm=150, class_rank=0, flags=["GAN"],
+            override_reason="asked by phone", respond_by=MONDAY, confirm_by=MONDAY,
+        )  # fmt: skip
+    shown = world.call("GET", f"/bookings/{booking.public_id}").json
+    assert shown["buddy"] == {"id": str(friend.public_id), "name": friend.name}
+    assert (shown["wafer_mm"], shown["class_rank"], shown["flags"]) == (150, 0, ["GAN"])
+    assert shown["override_reason"] == "asked by phone"
+    assert (shown["respond_by"], shown["confirm_by"]) == (iso(MONDAY), iso(MONDAY))
