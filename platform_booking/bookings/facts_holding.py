@@ -36,7 +36,7 @@ def members(
             )
         )
         .select_from(Resource)
-        .where(which, Resource.self_run, capped)
+        .where(which, capped)
         .correlate(None)
         .scalar_subquery()
     )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 
 from platform_booking.accounts.models import Member, Organisation, Project
 from platform_booking.bookings import facts_reading as reading
+from platform_booking.bookings.facts_policy import CAPPED
 from platform_booking.bookings.picked import Buddy, QuotaUse, Slot, Stretch
 from platform_booking.bookings.rules import beyond_sense
 from platform_booking.catalog.models import (
@@ -169,12 +170,12 @@ def _of_resource(
         ),
         "held": (
             reading.stays_to_come(resource, runner, besides=besides, now=now)
-            if self_run
+            if CAPPED & policy.keys() or self_run
             else reading.NOTHING
         ),
         "past": (
             reading.stays_past(resource, runner, slot, besides=besides, now=now)
-            if self_run and near and {"per_day", "rolling"} & policy.keys()
+            if near and {"per_day", "rolling"} & policy.keys()
             else reading.NOTHING
         ),
         "promised": (
@@ -184,7 +185,7 @@ def _of_resource(
         ),
         "no_shows": (
             reading.no_shows(resource, runner, now=now)
-            if self_run and "no_show_limit" in policy
+            if "no_show_limit" in policy
             else reading.NOTHING
         ),
         "has": (

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.orm import Session
 
 from platform_booking.bookings import queries, week
+from platform_booking.bookings.facts_policy import notice_hours
 from platform_booking.bookings.picked import Stretch
 from platform_booking.bookings.queries import Taken
 from platform_booking.bookings.week import Day, Span, Why
@@ -117,7 +118,7 @@ def _suggested(
         return None
     length = timedelta(minutes=recipe.duration_min if recipe else resource.typical_minutes)
     room = resource.capacity if resource.kind is ResourceKind.POOLED else 1
-    notice = timedelta(days=resource.policy.get("notice_days", 0) * resource.self_run)
+    notice = timedelta(hours=notice_hours(resource.policy) or 0)
     start = week.first_free(
         opening,
         [*down, *((t.starts_at, t.ends_at) for t in taken if t.quantity >= room)],

@@ -18,7 +18,7 @@ do (`message`), the field that it is about (`where`) and, where there are such, 
 
 *Soft* rules may be set aside by the platform's staff, who give a reason
 (`override_reason`); the reason and the codes go into the audit. *Hard* rules bind staff,
-too. Plans that a night places are above the limits of self-run resources; capacity is
+too. Plans that a night places are above limits on single bookings; capacity is
 promised by the database and is no rule here. The keys of a resource's policy are told in
 [catalogue-format.md](catalogue-format.md#policy).
 """

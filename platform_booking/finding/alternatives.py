@@ -81,7 +81,7 @@ def alternatives(
     )
     if own is None:
         return []
-    days = own.policy.get("horizon_days") if own.self_run else None
+    days = own.policy.get("horizon_days")
     farthest = FARTHEST if days is None else timedelta(days=days)
     begin = min(max(now, asked.starts_at), now + farthest)
     from_at = max(now, begin - _AROUND)
@@ -252,7 +252,7 @@ class _Near:
         """Yield stays that begin as asked and end sooner, the longest first."""
         below = self._end
         resource = self._able[lane.resource].resource
-        if resource.self_run and resource.policy.get("max_minutes") is not None:
+        if resource.policy.get("max_minutes") is not None:
             most: int = resource.policy["max_minutes"]
             below = min(below, self._start + most // GRID_MIN + 1)
         if resource.kind is ResourceKind.EVENT or self._start < self._within[0]:

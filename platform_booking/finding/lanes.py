@@ -157,17 +157,16 @@ class LaneMaker:
     def _bounds(self, resource: Resource) -> Interval:
         """Return the first and the last start that notice and horizon leave."""
         first, last = self.now, self.to_at
-        if resource.self_run:
-            policy = resource.policy
-            first += timedelta(hours=notice_hours(policy) or 0)
-            if policy.get("horizon_days") is not None:
-                last = min(last, self.now + timedelta(days=policy["horizon_days"]))
+        policy = resource.policy
+        first += timedelta(hours=notice_hours(policy) or 0)
+        if policy.get("horizon_days") is not None:
+            last = min(last, self.now + timedelta(days=policy["horizon_days"]))
         return slot_after(first), slot_of(last)
 
 
 def _step(resource: Resource) -> int:
     """Return the slots of the resource's own grid; it counts from the hour."""
-    coarse = resource.policy.get("grid_minutes") if resource.self_run else None
+    coarse = resource.policy.get("grid_minutes")
     return max(1, min(coarse or GRID_MIN, 60) // GRID_MIN)
 
 

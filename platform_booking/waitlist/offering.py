@@ -204,7 +204,6 @@ def _new(entry: Waiting, place: Place, found: facts.Facts, *, now: datetime) -> 
         state=BookingState.OFFERED,
         respond_by=rules.respond_by(
             resource.policy,
-            self_run=resource.self_run,
             starts_at=place.starts_at,
             now=now,
         ),
@@ -218,8 +217,8 @@ def _places(
     session: Session, entry: Waiting, resource: Resource, *, zone: ZoneInfo, now: datetime
 ) -> Iterator[Place]:
     """Yield free places for an entry, the best first; none that it has let go."""
-    policy, self_run = resource.policy, resource.self_run
-    from_at = max(entry.from_at, rules.first_start(policy, self_run=self_run, now=now))
+    policy = resource.policy
+    from_at = max(entry.from_at, rules.first_start(policy, now=now))
     if entry.to_at <= from_at:
         return
     known = reading.read(

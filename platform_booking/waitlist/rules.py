@@ -98,35 +98,31 @@ def lasting(broken: Iterable[Violation], *, one_place: bool) -> list[Violation]:
     ]
 
 
-def notice(policy: Mapping[str, Any], *, self_run: bool) -> timedelta:
+def notice(policy: Mapping[str, Any]) -> timedelta:
     """Return how long before its start a stay must be booked."""
-    if not self_run:
-        return timedelta()
     return max(
         timedelta(days=policy.get("notice_days", 0)),
         timedelta(hours=policy.get("notice_hours", 0)),
     )
 
 
-def horizon(policy: Mapping[str, Any], *, self_run: bool, now: datetime) -> datetime | None:
+def horizon(policy: Mapping[str, Any], *, now: datetime) -> datetime | None:
     """Return by when a stay may start that is booked now; None for no such bound."""
-    days = policy.get("horizon_days") if self_run else None
+    days = policy.get("horizon_days")
     return None if days is None else now + timedelta(days=days)
 
 
 def respond_by(
-    policy: Mapping[str, Any], *, self_run: bool, starts_at: datetime, now: datetime
+    policy: Mapping[str, Any], *, starts_at: datetime, now: datetime
 ) -> datetime:
     """Return until when an offer that is made now stands."""
     minutes = policy.get("offer_minutes", OFFER_MINUTES)
-    return min(
-        now + timedelta(minutes=minutes), starts_at - notice(policy, self_run=self_run)
-    )
+    return min(now + timedelta(minutes=minutes), starts_at - notice(policy))
 
 
-def first_start(policy: Mapping[str, Any], *, self_run: bool, now: datetime) -> datetime:
+def first_start(policy: Mapping[str, Any], *, now: datetime) -> datetime:
     """Return the first start that leaves time to answer an offer."""
-    return now + LEAST_TO_ANSWER + notice(policy, self_run=self_run)
+    return now + LEAST_TO_ANSWER + notice(policy)
 
 
 def apart_from(

@@ -142,10 +142,8 @@ def _join(asked: NewWaiting, *, actor: Actor, now: datetime, zone: ZoneInfo) -> 
             to_at=entry.to_at,
             minutes=entry.minutes,
             open_entries=queries.open_entries(session, actor.member_id),
-            horizon_at=rules.horizon(resource.policy, self_run=resource.self_run, now=now),
-            first_start=rules.first_start(
-                resource.policy, self_run=resource.self_run, now=now
-            ),
+            horizon_at=rules.horizon(resource.policy, now=now),
+            first_start=rules.first_start(resource.policy, now=now),
         )
         if not any(violation.where in {"minutes", "to"} for violation in broken):
             broken += _lasting(session, entry, now=now, zone=zone)

@@ -164,7 +164,7 @@ def test_the_caps_of_a_resource_are_those_of_its_policy(engineer: Actor) -> None
     assert broken(engineer, tool, at=8 * HOUR) == {"per_day"}
     assert broken(engineer, tool, at=DAY, hours=4) == {"future_minutes"}
     assert broken(engineer, tool, at=DAY, hours=3) == set()
-    assert broken(engineer, staffed, hours=5) == set()
+    assert broken(engineer, staffed, hours=5) == {"too_long"}, "staff run it, he books it"
 
 
 def test_what_a_colleague_holds_does_not_count_against_oneself(engineer: Actor) -> None:

@@ -187,7 +187,7 @@ def binds(cap, bad, named, good) -> None:
     """A limit of the policy binds self-run resources alone."""
     assert broken(pick(bad, tool(self_run=True, **cap))) == named
     assert broken(pick(good, tool(self_run=True, **cap))) == {}
-    assert broken(pick(bad, tool(self_run=False, **cap))) == {}
+    assert broken(pick(bad, tool(self_run=False, **cap))) == named, "staff run it"
 
 
 def test_too_short() -> None:
@@ -219,7 +219,12 @@ def test_per_day() -> None:
     assert broken(again) == {"per_day": "starts_at"}
     assert broken(replace(again, slot=slot(at=16 * HOUR))) == {}  # past midnight there
     assert broken(replace(again, by=Asker(held=held[:1]))) == {}
-    assert broken(replace(again, on=replace(on, self_run=False))) == {}
+    assert broken(replace(again, on=replace(on, self_run=False))) == {
+        "per_day": "starts_at"
+    }
+    assert broken(replace(again, by=replace(by, runs_it=False))) == {}, (
+        "for an organisation"
+    )
 
 
 def test_future_minutes() -> None:
@@ -227,7 +232,7 @@ def test_future_minutes() -> None:
     on, by = tool(self_run=True, future_min=180), Asker(held=held)
     assert broken(pick(slot(hours=1), on, by=by)) == {}
     assert broken(pick(slot(hours=2), on, by=by)) == {"future_minutes": "ends_at"}
-    assert broken(pick(slot(hours=2), replace(on, self_run=False), by=by)) == {}
+    assert broken(pick(slot(hours=2), on, by=replace(by, runs_it=False))) == {}
 
 
 def test_gap() -> None:
@@ -240,7 +245,7 @@ def test_gap() -> None:
         (7, {}),
     ):
         assert broken(pick(slot(at=at * HOUR), on, by=by)) == rule
-    assert broken(pick(slot(at=2 * HOUR), replace(on, self_run=False), by=by)) == {}
+    assert broken(pick(slot(at=2 * HOUR), on, by=replace(by, runs_it=False))) == {}
 
 
 def test_wafers_undeclared() -> None:

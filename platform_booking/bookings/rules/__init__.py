@@ -71,8 +71,8 @@ def violations(picked: Picked, *, now: datetime) -> Iterator[Violation]:
             sense.add(Sense.NEAR)
     lifted = Sense.NEAR in sense and is_lifted(slot.stretch, picked)
     bound = {Binds.ALL}
-    if picked.on.self_run:
-        bound |= {Binds.POLICY, Binds.RUNNER} if picked.by.runs_it else {Binds.POLICY}
+    if picked.by.runs_it:
+        bound |= {Binds.MEMBER, Binds.RUNNER} if picked.on.self_run else {Binds.MEMBER}
     for rule in RULES.values():
         if rule.sense in sense and rule.binds in bound and not (lifted and rule.lifted):
             yield from rule.judge(picked, now)

@@ -26,7 +26,7 @@ _OWN = "the member's stays on the resource"
     soft=True,
     policy=("per_day", "lifted"),
     sense=Sense.NEAR,
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
     lifted=True,
 )
 def per_day(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -63,7 +63,7 @@ def per_day(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("future_bookings", "lifted"),
     sense=Sense.NEAR,
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
     lifted=True,
 )
 def future_bookings(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -90,7 +90,7 @@ def future_bookings(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("future_minutes", "lifted"),
     sense=Sense.NEAR,
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
     lifted=True,
 )
 def future_minutes(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -122,7 +122,7 @@ def future_minutes(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("gap_minutes", "lifted"),
     sense=Sense.NEAR,
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
     lifted=True,
 )
 def gap(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -152,7 +152,7 @@ def gap(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("rolling", "lifted"),
     sense=Sense.NEAR,
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
     lifted=True,
 )
 def rolling(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -199,7 +199,7 @@ def fullest_span(stay: Stretch, others: list[Stretch], length: timedelta) -> int
     needs="the member's missed bookings on the platform",
     soft=True,
     policy=("no_show_limit", "no_show_days", "ban_days"),
-    binds=Binds.RUNNER,
+    binds=Binds.MEMBER,
 )
 def banned(picked: Picked, now: datetime) -> Iterator[Violation]:
     """Who lets so many bookings go unused within some days is barred for some days."""

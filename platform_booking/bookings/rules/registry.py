@@ -26,7 +26,7 @@ class Binds(Enum):
     """Whom a rule binds."""
 
     ALL = "everybody"
-    POLICY = "self-run resources"
+    MEMBER = "who books for himself"
     RUNNER = "who runs a self-run resource"
 
 

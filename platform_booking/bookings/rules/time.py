@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from flask_babel import gettext as _
 
 from platform_booking.bookings.picked import Bookable, Picked, Slot, Stretch
-from platform_booking.bookings.rules.registry import Binds, Sense, rule
+from platform_booking.bookings.rules.registry import Sense, rule
 from platform_booking.bookings.rules.stretches import clock, minutes, spoken
 from platform_booking.catalog.models import ResourceKind, StayRule
 from platform_booking.errors import Violation
@@ -96,7 +96,6 @@ def grid(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("grid_minutes",),
     sense=Sense.ORDERED,
-    binds=Binds.POLICY,
 )
 def coarse_grid(picked: Picked, now: datetime) -> Iterator[Violation]:
     """Times go in the steps that the resource keeps, counted from the hour."""
@@ -121,7 +120,6 @@ def _off_grid(code: str, slot: Slot, step: int) -> Iterator[Violation]:
     soft=True,
     policy=("min_minutes", "lifted"),
     sense=Sense.ORDERED,
-    binds=Binds.POLICY,
     lifted=True,
 )
 def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -148,7 +146,6 @@ def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("max_minutes", "lifted"),
     sense=Sense.ORDERED,
-    binds=Binds.POLICY,
     lifted=True,
 )
 def too_long(picked: Picked, now: datetime) -> Iterator[Violation]:
@@ -179,7 +176,6 @@ def _length(picked: Picked) -> int:
     soft=True,
     policy=("horizon_days",),
     sense=Sense.ORDERED,
-    binds=Binds.POLICY,
 )
 def beyond_horizon(picked: Picked, now: datetime) -> Iterator[Violation]:
     """A stay begins within so many days from now."""
@@ -205,7 +201,6 @@ def beyond_horizon(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("notice_days", "notice_hours"),
     sense=Sense.ORDERED,
-    binds=Binds.POLICY,
 )
 def short_notice(picked: Picked, now: datetime) -> Iterator[Violation]:
     """A stay is booked so long before it begins."""
