@@ -423,6 +423,7 @@ def upgrade() -> None:
             "first_right", sa.Boolean(), server_default=sa.text("false"), nullable=False
         ),
         sa.Column("displaced_id", sa.BigInteger(), nullable=True),
+        sa.Column("group_id", sa.Uuid(), nullable=True),
         sa.Column(
             "state",
             sa.Enum(
@@ -493,6 +494,13 @@ def upgrade() -> None:
         ["resource_id"],
         unique=False,
         postgresql_where=sa.text("state = 'waiting'"),
+    )
+    op.create_index(
+        "waiting_group",
+        "waiting",
+        ["group_id"],
+        unique=False,
+        postgresql_where=sa.text("group_id IS NOT NULL"),
     )
     op.add_column("booking", sa.Column("series_id", sa.Integer(), nullable=True))
     op.add_column("booking", sa.Column("buddy_id", sa.Integer(), nullable=True))
@@ -715,6 +723,11 @@ def downgrade() -> None:
     op.drop_column("booking", "respond_by")
     op.drop_column("booking", "buddy_id")
     op.drop_column("booking", "series_id")
+    op.drop_index(
+        "waiting_group",
+        table_name="waiting",
+        postgresql_where=sa.text("group_id IS NOT NULL"),
+    )
     op.drop_index(
         "waiting_open", table_name="waiting", postgresql_where=sa.text("state = 'waiting'")
     )

@@ -29,16 +29,23 @@ def insist_on_move(
 
     What was declared and judged when it was booked, and stays as it is, is not asked again.
     """
-    on, by = found.picked.on, found.picked.by
+    firm, member = found.organisation, found.member
+    own = bool(firm and member and member.organisation_id == firm.id)
+    picked = as_moved(found.picked, booking, own=own)
+    return _insist(picked, reason=reason, staff=found.by_staff, now=now)
+
+
+def as_moved(picked: Picked, booking: Booking, *, own: bool) -> Picked:
+    """Return what the rules are asked of a booking's new place.
+
+    `own` says that a member of the booking's organisation runs it.
+    """
+    on, by = picked.on, picked.by
     if booking.wafer_mm is None:
         on = replace(on, wafer_mm=())
     if on.licence_use is not None:
         on = replace(on, licence_use=None)
-    firm, member = found.organisation, found.member
-    own = bool(firm and member and member.organisation_id == firm.id)
-    by = replace(by, project_named=False, runs_it=own)
-    picked = replace(found.picked, on=on, by=by)
-    return _insist(picked, reason=reason, staff=found.by_staff, now=now)
+    return replace(picked, on=on, by=replace(by, project_named=False, runs_it=own))
 
 
 def audited(set_aside: tuple[str, ...], reason: str) -> dict[str, Any]:

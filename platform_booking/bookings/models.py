@@ -183,6 +183,9 @@ class Waiting(PublicId, Model):
         sa.Index(
             "waiting_open", "resource_id", postgresql_where=sa.text("state = 'waiting'")
         ),
+        sa.Index(
+            "waiting_group", "group_id", postgresql_where=sa.text("group_id IS NOT NULL")
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -205,6 +208,7 @@ class Waiting(PublicId, Model):
         default=False, server_default=sa.text("false")
     )
     displaced_id: Mapped[int | None] = mapped_column(sa.ForeignKey("booking.id"))
+    group_id: Mapped[UUID | None]  # waits together with these, for the same times
     state: Mapped[WaitingState] = mapped_column(
         enum_column(WaitingState), default=WaitingState.WAITING
     )

@@ -158,6 +158,7 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
             "A qualification has been taken away: %(what)s", what=what
         ),
         "booking.displaced": lambda: _("Displaced by an outage: %(what)s", what=what),
+        "booking.given_back": lambda: _("Your time is yours again: %(what)s", what=what),
         "order.placed": lambda: _("Your order has been placed"),
         "order.moved": lambda: _("Your order has been moved"),
         "order.left_out": lambda: _("Your order found no place last night"),

@@ -181,6 +181,30 @@ def _beside(session: Session, lost: Sequence[Booking]) -> Sequence[Booking]:
     ).all()
 
 
+def take_back_companions(session: Session, now: datetime) -> int:
+    """Take back what is offered together with a place that an outage took back since.
+
+    Whoever declared it sees what is offered on his platforms, and nothing else.
+    """
+    other = aliased(Waiting)
+    found = session.execute(
+        sa.select(Waiting, Resource)
+        .join(Resource, Resource.id == Waiting.resource_id)
+        .where(
+            Waiting.state == WaitingState.OFFERED,
+            sa.exists().where(
+                other.group_id == Waiting.group_id, other.state == WaitingState.WAITING
+            ),
+        )
+        .order_by(Waiting.id)
+        .limit(200)
+        .with_for_update(of=Waiting, skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    _wait_on(session, [(entry, resource) for entry, resource in found], now=now)
+    return len(found)
+
+
 def _take_back(
     session: Session, offered: Sequence[Booking], resource: Resource, *, now: datetime
 ) -> None:
@@ -193,10 +217,34 @@ def _take_back(
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
-    for one in offered:
-        one.respond_by = None  # nobody has let it go: it may be offered again
-    release_all(session, [one.id for one in offered], to=BookingState.LAPSED, now=now)
-    for entry in entries:
+    groups = {one.group_id for one in entries} - {None}
+    beside = session.execute(
+        sa.select(Waiting, Resource)
+        .join(Resource, Resource.id == Waiting.resource_id)
+        .where(
+            Waiting.group_id.in_(groups),
+            Waiting.state == WaitingState.OFFERED,
+            Waiting.id.not_in([one.id for one in entries]),
+        )
+        .order_by(Waiting.id)
+        .with_for_update(of=Waiting)
+        .execution_options(populate_existing=True)
+    ).all() if groups else ()  # fmt: skip
+    taken = [(entry, resource) for entry in entries]
+    _wait_on(session, [*taken, *((one, on) for one, on in beside)], now=now)
+
+
+def _wait_on(
+    session: Session, entries: Sequence[tuple[Waiting, Resource]], *, now: datetime
+) -> None:
+    """Let entries wait on whose offers are taken back."""
+    ids = [one.booking_id for one, _on in entries if one.booking_id is not None]
+    for booking in session.scalars(
+        sa.select(Booking).where(Booking.id.in_(ids)).with_for_update()
+    ):
+        booking.respond_by = None  # nobody has let it go: it may be offered again
+    release_all(session, ids, to=BookingState.LAPSED, now=now)
+    for entry, resource in entries:
         entry.state, entry.booking_id, entry.updated_at = WaitingState.WAITING, None, now
         note(session, "waiting.take_back", entry, resource, now=now,
              told="waiting.taken_back")  # fmt: skip
@@ -254,6 +302,7 @@ def _entry(booking: Booking, cause: _Cause, *, now: datetime) -> Waiting:
         flags=list(booking.flags),
         first_right=True,
         displaced_id=booking.id,
+        group_id=booking.group_id,
         created_at=now,
         updated_at=now,
     )

@@ -3,6 +3,7 @@
 By whom it is run and for which firm comes from the entry, whoever acts on it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,12 +19,19 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Project,
 )
-from platform_booking.bookings import facts, judging
+from platform_booking.bookings import facts, judging, rules
+from platform_booking.bookings.asking import NewBooking
 from platform_booking.bookings.facts import Facts, Named
-from platform_booking.bookings.models import Booking, Waiting
-from platform_booking.bookings.picked import Slot
-from platform_booking.catalog.models import Occurrence, Recipe, Resource
-from platform_booking.errors import RulesBroken
+from platform_booking.bookings.models import Booking, Source, Waiting
+from platform_booking.bookings.picked import Slot, Stretch
+from platform_booking.catalog.models import (
+    Occurrence,
+    Qualification,
+    Recipe,
+    Resource,
+    ResourceKind,
+)
+from platform_booking.errors import RulesBroken, Violation
 from platform_booking.web.actor import Actor
 
 _NOBODY = UUID(int=0)
@@ -44,12 +52,14 @@ def insist(
     place: Place,
     *,
     besides: int | None = None,
+    beside: Sequence[Resource] = (),
     now: datetime,
     zone: ZoneInfo,
 ) -> Facts:
     """Refuse a place that breaks rules for the one who waits; return what was read.
 
     Of what was booked once and displaced, that is not asked again which was judged then.
+    `beside` are the resources that he gets with it.
 
     Raises
     ------
@@ -57,14 +67,10 @@ def insist(
     """
     found = facts.gather(
         session,
-        Named(
-            resource=Resource.id == entry.resource_id,
-            organisation=sa.and_(
-                Organisation.id == entry.organisation_id,
-                Organisation.state == OrganisationState.APPROVED,
-            ),
-            runner=entry.member_id or 0,
-            project=_row(Project, entry.project_id),
+        _named_by(
+            entry,
+            Resource.id == entry.resource_id,
+            beside=beside,
             recipe=_row(Recipe, entry.recipe_id),
             occurrence=_row(Occurrence, place.occurrence_id),
             besides=besides,
@@ -74,12 +80,55 @@ def insist(
         now=now,
         zone=zone,
     )
-    displaced = session.get(Booking, entry.displaced_id) if entry.displaced_id else None
+    displaced = displaced_by(session, entry)
     if displaced is not None:
         judging.insist_on_move(found, displaced, reason="", now=now)
     else:
         judging.insist(found, reason="", now=now)
     return found
+
+
+def judged(
+    session: Session,
+    party: Sequence[tuple[Waiting, Resource]],
+    place: Place,
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+) -> list[NewBooking]:
+    """Return what a party would book at a place, all of it; see `insist`.
+
+    The dated run is that of the part whose resource has one.
+
+    Raises
+    ------
+    RulesBroken
+    """
+    new = []
+    for entry, on in party:
+        run = place.occurrence_id if on.kind is ResourceKind.EVENT else None
+        there = Place(place.starts_at, place.ends_at, run)
+        others = [other for _one, other in party if other is not on]
+        found = insist(session, entry, there, beside=others, now=now, zone=zone)
+        new.append(
+            NewBooking(
+                resource_id=on.id,
+                organisation_id=entry.organisation_id,
+                member_id=entry.member_id,
+                project_id=entry.project_id,
+                starts_at=place.starts_at,
+                ends_at=place.ends_at,
+                quantity=entry.quantity,
+                recipe_id=entry.recipe_id,
+                occurrence_id=run,
+                family=found.recipe.family if found.recipe else None,
+                source=Source.WAITLIST,
+                wafer_mm=entry.wafer_mm,
+                class_rank=entry.class_rank,
+                flags=tuple(entry.flags),
+            )
+        )
+    return new
 
 
 def breaks(
@@ -91,6 +140,77 @@ def breaks(
     except RulesBroken as fault:
         return fault
     return None
+
+
+class Judge:
+    """Asks the rules about many places for one entry, having read once what they need."""
+
+    def __init__(
+        self,
+        session: Session,
+        entry: Waiting,
+        resource: Resource,
+        *,
+        within: Stretch,
+        beside: Sequence[Resource],
+        now: datetime,
+        zone: ZoneInfo,
+    ) -> None:
+        self._entry, self._resource, self._now = entry, resource, now
+        needed = None
+        if resource.self_run and resource.qualification_id is not None:
+            needed = session.get(Qualification, resource.qualification_id)
+        actor = _asker(session, entry)
+        self._around = facts.look_around(
+            session,
+            _named_by(entry, Resource.id == resource.id, beside=beside),
+            slot_of(entry, Place(*within)),
+            [(resource, needed)],
+            actor=actor,
+            now=now,
+            zone=zone,
+        )[resource.id]
+        displaced = displaced_by(session, entry)
+        if displaced is not None and self._around is not None:
+            own = actor.organisation_id is not None
+            self._around = judging.as_moved(self._around, displaced, own=own)
+
+    def broken(
+        self, place: Place, *, recipe: Recipe | None, occurrence: Occurrence | None
+    ) -> tuple[Violation, ...]:
+        """Return what a place within the stretch breaks."""
+        if self._around is None:
+            return (Violation("forbidden", "", "organisation_id"),)
+        slot = slot_of(self._entry, place)
+        picked = facts.at(
+            self._around, slot, self._resource, recipe=recipe, occurrence=occurrence
+        )
+        return tuple(rules.violations(picked, now=self._now))
+
+
+def displaced_by(session: Session, entry: Waiting) -> Booking | None:
+    """Return the booking that an entry stands for, if it was displaced."""
+    return session.get(Booking, entry.displaced_id) if entry.displaced_id else None
+
+
+def _named_by(
+    entry: Waiting,
+    which: sa.ColumnElement[bool],
+    *,
+    beside: Sequence[Resource],
+    **more: Any,
+) -> Named:
+    return Named(
+        resource=which,
+        organisation=sa.and_(
+            Organisation.id == entry.organisation_id,
+            Organisation.state == OrganisationState.APPROVED,
+        ),
+        runner=entry.member_id or 0,
+        project=_row(Project, entry.project_id),
+        beside=tuple(one.public_id for one in beside),
+        **more,
+    )
 
 
 def slot_of(entry: Waiting, place: Place) -> Slot:

@@ -1,5 +1,6 @@
 """What becomes of an entry is recorded and told, in the deed's own transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -50,3 +51,21 @@ def note(
             organisation_id=entry.organisation_id,
             member_id=entry.member_id,
         )
+
+
+def note_all(
+    session: Session,
+    act: str,
+    party: Sequence[tuple[Waiting, Resource]],
+    *,
+    now: datetime,
+    told: str = "",
+    **more: Any,
+) -> None:
+    """Record a deed on entries that wait together; their owner is told once."""
+    codes = [resource.code for _entry, resource in party]
+    for n, (entry, resource) in enumerate(party):
+        others = [code for code in codes if code != resource.code]
+        beside = {"with": others} if others else {}
+        note(session, act, entry, resource, now=now, told=told if n == 0 else "",
+             **beside, **more)  # fmt: skip

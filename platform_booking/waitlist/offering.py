@@ -9,10 +9,11 @@ booking, made with the entry's row held, so that the guard counts it. One runner
 serves a resource, or the second in order might be asked before the first.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -20,28 +21,23 @@ import structlog
 from sqlalchemy.orm import Session
 
 from platform_booking.bookings import facts
-from platform_booking.bookings.asking import NewBooking
 from platform_booking.bookings.contention import retrying, wait_briefly
-from platform_booking.bookings.models import Booking, Source, Waiting
-from platform_booking.bookings.placing import confirm
+from platform_booking.bookings.models import Booking, Waiting
+from platform_booking.bookings.placing import confirm_all
 from platform_booking.bookings.states import BookingState, WaitingState
 from platform_booking.catalog.models import Resource
 from platform_booking.db import transaction
 from platform_booking.errors import CapacityTaken, Conflict, RulesBroken
-from platform_booking.finding import queries as reading
-from platform_booking.finding.lanes import (
-    LaneMaker,
-    Size,
-    days,
-    instant,
-    slot_after,
-    slot_of,
-)
-from platform_booking.finding.search import search
 from platform_booking.waitlist import queries, rules
-from platform_booking.waitlist.displacing import displace_companions, displace_taken_back
-from platform_booking.waitlist.judging import Place, insist
-from platform_booking.waitlist.noting import note
+from platform_booking.waitlist.displacing import (
+    displace_companions,
+    displace_taken_back,
+    take_back_companions,
+)
+from platform_booking.waitlist.judging import Place, judged
+from platform_booking.waitlist.noting import note, note_all
+from platform_booking.waitlist.places import Party, free
+from platform_booking.waitlist.restoring import give_back
 from platform_booking.waitlist.services import lapse_offer
 
 BATCH = 200
@@ -70,6 +66,8 @@ def tend(watch: Watch, *, zone: ZoneInfo, now: datetime | None = None) -> dict[s
     done = {
         "displaced": _all(displace_taken_back, now, least=1)
         + _all(displace_companions, now),
+        "taken_back": _all(take_back_companions, now),
+        "given_back": give_back(now=now),
         "lapsed": _all(_lapse, now),
         "over": _all(_end, now),
         "offered": 0,
@@ -142,125 +140,74 @@ def _next(
                 .execution_options(populate_existing=True)
             ).one_or_none()
             if entry is not None:  # else its owner is at it
-                made = _offer(session, entry, resource, zone=zone, now=moment)
+                party = queries.party(session, entry, skip_locked=True)
+                made = bool(party) and _offer(session, party, zone=zone, now=moment)
                 return queue, entry_id, made
         return queue, None, False
 
 
-def _offer(
-    session: Session, entry: Waiting, resource: Resource, *, zone: ZoneInfo, now: datetime
-) -> bool:
-    """Offer the best place to an entry, if there is one that the rules accept."""
+def _offer(session: Session, party: Party, *, zone: ZoneInfo, now: datetime) -> bool:
+    """Offer the best place to a party, if there is one that the rules accept.
+
+    All of it is offered or nothing, for the same times.
+    """
+    if any(one.state is not WaitingState.WAITING for one, _on in party):
+        return False  # the rest of it is being taken back
+    if queries.is_torn(session, party, now=now):
+        return False  # the rest of it is being displaced
     for _n, place in zip(
-        range(_MOST_TRIES), _places(session, entry, resource, zone=zone, now=now),
-        strict=False,
-    ):  # fmt: skip
-        try:
-            found = insist(session, entry, place, now=now, zone=zone)
-        except RulesBroken:
+        range(_MOST_TRIES), free(session, party, zone=zone, now=now), strict=False
+    ):
+        made = _hold(session, party, place, zone=zone, now=now)
+        if made is None:
             continue
-        try:
-            with session.begin_nested():
-                booking = confirm(session, _new(entry, place, found, now=now), now=now)
-                if facts.down_meanwhile(session, booking):
-                    raise CapacityTaken
-        except CapacityTaken:
-            continue
-        assert booking.respond_by is not None
-        entry.state, entry.booking_id, entry.updated_at = (
-            WaitingState.OFFERED, booking.id, now,
-        )  # fmt: skip
-        session.flush()  # the entry with its offer
-        note(
+        for (entry, _on), booking in zip(party, made, strict=True):
+            entry.state, entry.booking_id = WaitingState.OFFERED, booking.id
+            entry.updated_at = now
+        session.flush()  # the entries with their offers
+        first = made[0]
+        assert first.respond_by is not None
+        note_all(
             session,
             "waiting.offer",
-            entry,
-            resource,
+            party,
             now=now,
             told="waiting.offered",
-            booking=str(booking.public_id),
-            starts_at=booking.starts_at.isoformat(),
-            ends_at=booking.ends_at.isoformat(),
-            respond_by=booking.respond_by.isoformat(),
+            booking=str(first.public_id),
+            starts_at=first.starts_at.isoformat(),
+            ends_at=first.ends_at.isoformat(),
+            respond_by=first.respond_by.isoformat(),
         )
         return True
     return False
 
 
-def _new(entry: Waiting, place: Place, found: facts.Facts, *, now: datetime) -> NewBooking:
-    resource = found.resource
-    return NewBooking(
-        resource_id=resource.id,
-        organisation_id=entry.organisation_id,
-        member_id=entry.member_id,
-        project_id=entry.project_id,
-        starts_at=place.starts_at,
-        ends_at=place.ends_at,
-        quantity=entry.quantity,
-        recipe_id=entry.recipe_id,
-        occurrence_id=place.occurrence_id,
-        family=found.recipe.family if found.recipe else None,
-        source=Source.WAITLIST,
-        state=BookingState.OFFERED,
-        respond_by=rules.respond_by(
-            resource.policy,
+def _hold(
+    session: Session, party: Party, place: Place, *, zone: ZoneInfo, now: datetime
+) -> tuple[Booking, ...] | None:
+    """Hold a place for all of a party; None if it has no room or breaks rules by now."""
+    by = min(
+        rules.respond_by(
+            on.policy,
             starts_at=place.starts_at,
+            first_right=one.first_right,
             now=now,
-        ),
-        wafer_mm=entry.wafer_mm,
-        class_rank=entry.class_rank,
-        flags=tuple(entry.flags),
-    )
-
-
-def _places(
-    session: Session, entry: Waiting, resource: Resource, *, zone: ZoneInfo, now: datetime
-) -> Iterator[Place]:
-    """Yield free places for an entry, the best first; none that it has let go."""
-    policy = resource.policy
-    from_at = max(entry.from_at, rules.first_start(policy, now=now))
-    if entry.to_at <= from_at:
-        return
-    known = reading.read(
-        session,
-        [resource],
-        from_at=from_at,
-        to_at=entry.to_at,
-        now=now,
-        organisation_id=entry.organisation_id,
-    )
-    recipes = [r for r in known.recipes.get(resource.id, ()) if r.id == entry.recipe_id]
-    size = Size(minutes=entry.minutes, quantity=entry.quantity)
-    maker = LaneMaker(known, from_at, entry.to_at, now, zone)
-    lanes = list(maker.lanes(resource, size, recipes))
-    parts = rules.apart_from(
-        (from_at, entry.to_at), _let_go(session, entry), minutes=entry.minutes
-    )
-    for begins, ends in parts:
-        within = (slot_after(begins), slot_of(ends))
-        for one in search(lanes, within=within, days=days(within, zone)):
-            yield Place(instant(one.start), instant(one.end), one.run)
-
-
-def _let_go(session: Session, entry: Waiting) -> list[tuple[datetime, datetime]]:
-    """Return what was offered to the one who waits since he joined, and let go."""
-    if not entry.passed:
-        return []
-    rows = session.execute(
-        sa.select(Booking.starts_at, Booking.ends_at)
-        .where(
-            Booking.resource_id == entry.resource_id,
-            Booking.organisation_id == entry.organisation_id,
-            Booking.member_id.is_not_distinct_from(entry.member_id),
-            Booking.source == Source.WAITLIST,
-            Booking.state == BookingState.LAPSED,
-            Booking.created_at >= entry.created_at,
-            Booking.respond_by.is_not(None),  # else an outage took it back
         )
-        .order_by(Booking.updated_at.desc())
-        .limit(rules.MOST_PASSED * rules.MOST_OPEN)
+        for one, on in party
     )
-    return [(starts_at, ends_at) for starts_at, ends_at in rows]
+    group = uuid4() if len(party) > 1 else None
+    try:
+        new = [
+            replace(one, state=BookingState.OFFERED, respond_by=by, group_id=group)
+            for one in judged(session, party, place, zone=zone, now=now)
+        ]
+        with session.begin_nested():
+            made = confirm_all(session, new, now=now)
+            if facts.down_meanwhile(session, *made):
+                raise CapacityTaken
+    except (RulesBroken, CapacityTaken):
+        return None
+    return made
 
 
 def _changed(watch: Watch, now: datetime | None) -> dict[int, Seen]:
@@ -291,36 +238,54 @@ def _changed(watch: Watch, now: datetime | None) -> dict[int, Seen]:
 def _lapse(session: Session, now: datetime) -> int:
     """Let offers lapse that nobody has answered in time."""
     rows = session.execute(
-        sa.select(Waiting, Resource)
+        sa.select(Waiting, Booking)
         .join(Booking, Booking.id == Waiting.booking_id)
-        .join(Resource, Resource.id == Waiting.resource_id)
         .where(Waiting.state == WaitingState.OFFERED)
         .where(Booking.state == BookingState.OFFERED, Booking.respond_by <= now)
-        .order_by(Waiting.resource_id, Waiting.id)
+        .order_by(Waiting.id)
         .limit(BATCH)
         .with_for_update(of=[Waiting, Booking], skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
-    for entry, resource in rows:
-        lapse_offer(session, entry, resource, act="waiting.lapse_offer", now=now)
+    for entry, booking in rows:
+        if entry.state is not WaitingState.OFFERED:
+            continue  # it has lapsed with what waits together with it
+        assert booking.respond_by is not None
+        counts = rules.counts_as_passed(booking.created_at, booking.respond_by)
+        party = queries.party(session, entry, skip_locked=True)
+        if party:
+            lapse_offer(session, party, act="waiting.lapse_offer", counts=counts, now=now)
     return len(rows)
 
 
 def _end(session: Session, now: datetime) -> int:
     """End entries whose window is over; their owners are told."""
+    length = sa.func.make_interval(0, 0, 0, 0, 0, Waiting.minutes)
+    other = sa.orm.aliased(Waiting)
     rows = session.execute(
         sa.select(Waiting, Resource)
         .join(Resource, Resource.id == Waiting.resource_id)
         .where(Waiting.state == WaitingState.WAITING)
-        .where(Waiting.to_at - sa.func.make_interval(0, 0, 0, 0, 0, Waiting.minutes) < now)
+        .where(Waiting.to_at - length < now)
+        .where(
+            ~sa.exists().where(
+                other.group_id == Waiting.group_id,
+                other.state.in_(queries.OPEN),
+                other.to_at - length >= now,
+            )
+        )
         .order_by(Waiting.id)
         .limit(BATCH)
         .with_for_update(of=Waiting, skip_locked=True)
         .execution_options(populate_existing=True)
     ).all()
+    told = set[UUID]()
     for entry, resource in rows:
         entry.state, entry.updated_at = WaitingState.LAPSED, now
-        note(session, "waiting.end", entry, resource, now=now, told="waiting.over")
+        group = entry.group_id or entry.public_id
+        note(session, "waiting.end", entry, resource, now=now,
+             told="" if group in told else "waiting.over")  # fmt: skip
+        told.add(group)
     return len(rows)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Any
 
 from flask_babel import gettext as _
@@ -15,6 +15,16 @@ MOST_OPEN = 10
 OFFER_MINUTES = 60
 LEAST_TO_ANSWER = timedelta(minutes=5)
 """Nothing is offered that leaves less time to answer."""
+
+DISPLACED_ANSWER = timedelta(hours=24)
+"""How long at least an offer stands to whom an outage has displaced; see `awake_after`."""
+
+AWAKE = (8, 20)
+LEAST_AWAKE = timedelta(hours=4)
+"""What the displaced are left to answer at least, of the hours in which people are up."""
+
+LEAST_TO_COUNT = timedelta(minutes=30)
+"""An offer that nobody answers, and that stood for less, counts for nobody as let go."""
 
 MOST_PASSED = 3
 """After so many offers that were let go an entry is withdrawn."""
@@ -85,6 +95,36 @@ def entry_violations(
         )
 
 
+def waits_already(name: str, from_time: str, to_time: str) -> Violation:
+    """Return what is said to whoever would wait twice for the same thing."""
+    return Violation(
+        "waits_already",
+        _(
+            "you wait for %(name)s already, from %(from_time)s to %(to_time)s; withdraw"
+            " that wish first, or choose a window beside it",
+            name=name,
+            from_time=from_time,
+            to_time=to_time,
+        ),
+        "from",
+    )
+
+
+def free_now(name: str, from_time: str, to_time: str) -> Violation:
+    """Return what is said to whoever would wait for what is free."""
+    return Violation(
+        "free_now",
+        _(
+            "%(name)s is free from %(from_time)s to %(to_time)s; book that instead of"
+            " waiting",
+            name=name,
+            from_time=from_time,
+            to_time=to_time,
+        ),
+        "from",
+    )
+
+
 def lasting(broken: Iterable[Violation], *, one_place: bool) -> list[Violation]:
     """Return of what a stay breaks that which no other day or place will mend.
 
@@ -113,16 +153,46 @@ def horizon(policy: Mapping[str, Any], *, now: datetime) -> datetime | None:
 
 
 def respond_by(
-    policy: Mapping[str, Any], *, starts_at: datetime, now: datetime
+    policy: Mapping[str, Any],
+    *,
+    starts_at: datetime,
+    first_right: bool = False,
+    now: datetime,
 ) -> datetime:
     """Return until when an offer that is made now stands."""
-    minutes = policy.get("offer_minutes", OFFER_MINUTES)
-    return min(now + timedelta(minutes=minutes), starts_at - notice(policy))
+    stands = timedelta(minutes=policy.get("offer_minutes", OFFER_MINUTES))
+    if first_right:
+        stands = max(stands, DISPLACED_ANSWER)
+    return min(now + stands, starts_at - notice(policy))
 
 
-def first_start(policy: Mapping[str, Any], *, now: datetime) -> datetime:
+def first_start(
+    policy: Mapping[str, Any],
+    *,
+    first_right: bool = False,
+    now: datetime,
+    zone: tzinfo = UTC,
+) -> datetime:
     """Return the first start that leaves time to answer an offer."""
-    return now + LEAST_TO_ANSWER + notice(policy)
+    by = awake_after(now, LEAST_AWAKE, zone) if first_right else now + LEAST_TO_ANSWER
+    return by + notice(policy)
+
+
+def awake_after(since: datetime, length: timedelta, zone: tzinfo) -> datetime:
+    """Return when so much time has passed by day, in hours in which people are up."""
+    day = since.astimezone(zone).date()
+    while True:
+        begins, ends = (datetime.combine(day, time(h), zone) for h in AWAKE)
+        begins = max(begins, since)
+        if ends - begins >= length:
+            return (begins + length).astimezone(UTC)
+        length -= max(ends - begins, timedelta())
+        day += timedelta(days=1)
+
+
+def counts_as_passed(offered_at: datetime, respond_by: datetime) -> bool:
+    """Tell whether silence to an offer counts as having let it go."""
+    return respond_by - offered_at >= LEAST_TO_COUNT
 
 
 def apart_from(

@@ -66,6 +66,15 @@ class OfferSchema(Schema):
     respond_by = Instant(allow_none=True, required=True)
 
 
+class WaitingPartSchema(Schema):
+    """What is waited for together with an entry, for the same times."""
+
+    id = fields.UUID(attribute="entry.public_id", required=True)
+    resource = fields.Nested(NamedSchema, required=True)
+    quantity = fields.Integer(attribute="entry.quantity", required=True)
+    offer = fields.Nested(OfferSchema, allow_none=True, required=True)
+
+
 class WaitingSchema(Schema):
     """An entry of the waiting list."""
 
@@ -91,4 +100,13 @@ class WaitingSchema(Schema):
         metadata={"description": "Offers that were let go; after three it is withdrawn."},
     )
     offer = fields.Nested(OfferSchema, allow_none=True, required=True)
+    parts = fields.List(
+        fields.Nested(WaitingPartSchema),
+        data_key="with",
+        required=True,
+        metadata={
+            "description": "Was booked together with it: offered, accepted and let go"
+            " together, by whichever id."
+        },
+    )
     created_at = Instant(attribute="entry.created_at", required=True)

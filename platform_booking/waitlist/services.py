@@ -4,6 +4,7 @@ Each deed is a transaction. Locks are taken in one order: the entry, the booking
 offered, the resource's guard.
 """
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from uuid import UUID
@@ -27,7 +28,8 @@ from platform_booking.errors import Forbidden, IllegalMove, RulesBroken, Violati
 from platform_booking.waitlist import queries, rules
 from platform_booking.waitlist.asking import NewWaiting
 from platform_booking.waitlist.judging import Place, breaks, insist
-from platform_booking.waitlist.noting import note
+from platform_booking.waitlist.noting import note, note_all
+from platform_booking.waitlist.places import Party, free
 from platform_booking.waitlist.queries import OPEN, WaitingLine
 from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import local_time, named
@@ -96,25 +98,27 @@ def may_act(line: WaitingLine, actor: Actor) -> bool:
 
 
 def lapse_offer(
-    session: Session, entry: Waiting, resource: Resource, *, act: str, now: datetime
+    session: Session, party: Party, *, act: str, counts: bool = True, now: datetime
 ) -> None:
-    """Let what an entry is offered go within the caller's transaction, which holds both.
+    """Let what a party is offered go within the caller's transaction, which holds it.
 
-    After the last of so many the entry is withdrawn, and its owner told.
+    After the last of so many that counts it is withdrawn, and its owner told.
     """
-    assert entry.booking_id is not None
-    release_all(session, [entry.booking_id], to=BookingState.LAPSED, now=now)
-    entry.booking_id = None
-    entry.passed += 1
-    entry.updated_at = now
-    spent = entry.passed >= rules.MOST_PASSED
-    entry.state = WaitingState.WITHDRAWN if spent else WaitingState.WAITING
-    session.flush()  # with the booking, in this order
-    told = "waiting.given_up" if spent else "waiting.offer_lapsed"
-    note(
-        session, act, entry, resource, now=now, told=told if spent or act != PASS else "",
-        passed=entry.passed,
-    )  # fmt: skip
+    _release(session, party, now=now)
+    for entry, _resource in party:
+        entry.booking_id = None
+        entry.passed += counts
+        entry.updated_at = now
+        spent = entry.passed >= rules.MOST_PASSED
+        entry.state = WaitingState.WITHDRAWN if spent else WaitingState.WAITING
+    session.flush()  # with the bookings, in this order
+    told = "waiting.given_up" if spent else "waiting.offer_lapsed" if act != PASS else ""
+    note_all(session, act, party, now=now, told=told, passed=party[0][0].passed)
+
+
+def _release(session: Session, party: Party, *, now: datetime) -> None:
+    held = [entry.booking_id for entry, _on in party if entry.booking_id is not None]
+    release_all(session, held, to=BookingState.LAPSED, now=now)
 
 
 PASS = "waiting.pass"  # noqa: S105 - an act, no secret
@@ -147,6 +151,7 @@ def _join(asked: NewWaiting, *, actor: Actor, now: datetime, zone: ZoneInfo) -> 
         )
         if not any(violation.where in {"minutes", "to"} for violation in broken):
             broken += _lasting(session, entry, now=now, zone=zone)
+        broken += _in_vain(session, entry, resource, broken, now=now, zone=zone)
         if broken:
             raise RulesBroken(broken)
         session.add(entry)
@@ -207,6 +212,30 @@ def _entry(
     return entry, broken
 
 
+def _in_vain(
+    session: Session,
+    entry: Waiting,
+    resource: Resource,
+    broken: Sequence[Violation],
+    *,
+    now: datetime,
+    zone: ZoneInfo,
+) -> Iterator[Violation]:
+    """Say where nobody need wait: it is waited for already, or free just now."""
+    known = queries.waits_already(session, entry)
+    if known is not None:
+        yield rules.waits_already(
+            named(resource), local_time(known.from_at), local_time(known.to_at)
+        )
+    elif not broken:
+        party = [(entry, resource)]
+        for place in free(session, party, now=now, zone=zone, at_once=True):
+            yield rules.free_now(
+                named(resource), local_time(place.starts_at), local_time(place.ends_at)
+            )
+            return
+
+
 def _lasting(
     session: Session, entry: Waiting, *, now: datetime, zone: ZoneInfo
 ) -> list[Violation]:
@@ -224,14 +253,15 @@ def _lasting(
 def _withdraw(waiting_id: UUID, *, actor: Actor, now: datetime) -> WaitingLine:
     with transaction() as session:
         line = _held(session, waiting_id, actor)
-        entry = line.entry
-        if entry.state not in OPEN:
+        if line.entry.state not in OPEN:
             raise IllegalMove(_("it is over already; nothing is left to withdraw"))
-        if entry.booking_id is not None:
-            release_all(session, [entry.booking_id], to=BookingState.LAPSED, now=now)
-        entry.state, entry.booking_id, entry.updated_at = WaitingState.WITHDRAWN, None, now
-        session.flush()  # with the booking, in this order
-        note(session, "waiting.withdraw", entry, line.resource, now=now)
+        party = _party(line)
+        _release(session, party, now=now)
+        for entry, _on in party:
+            entry.state, entry.booking_id = WaitingState.WITHDRAWN, None
+            entry.updated_at = now
+        session.flush()  # with the bookings, in this order
+        note_all(session, "waiting.withdraw", party, now=now)
         return queries.line(session, waiting_id)
 
 
@@ -240,23 +270,32 @@ def _accept(
 ) -> WaitingLine:
     with transaction() as session:
         line = _held(session, waiting_id, actor)
-        entry, booking = line.entry, _offered(session, line, now=now)
-        place = Place(booking.starts_at, booking.ends_at, booking.occurrence_id)
-        insist(session, entry, place, besides=booking.id, now=now, zone=zone)
-        begins = beginning(
-            line.resource.policy, starts_at=booking.starts_at, now=now, by_staff=False
-        )
-        assert may_move(booking.state, begins.state)
-        booking.state = begins.state
-        booking.respond_by, booking.confirm_by = begins.respond_by, begins.confirm_by
-        booking.updated_at = now
-        entry.state, entry.updated_at = WaitingState.ACCEPTED, now
+        party, bookings = _party(line), _offered(session, line, now=now)
+        for (entry, _on), booking in zip(party, bookings, strict=True):
+            place = Place(booking.starts_at, booking.ends_at, booking.occurrence_id)
+            others = [on for one, on in party if one is not entry]
+            insist(
+                session, entry, place, besides=booking.id, beside=others, now=now, zone=zone
+            )
+        for (entry, on), booking in zip(party, bookings, strict=True):
+            begins = beginning(
+                on.policy, starts_at=booking.starts_at, now=now, by_staff=False
+            )
+            assert may_move(booking.state, begins.state)
+            booking.state = begins.state
+            booking.respond_by, booking.confirm_by = begins.respond_by, begins.confirm_by
+            booking.updated_at = now
+            entry.state, entry.updated_at = WaitingState.ACCEPTED, now
         with capacity_conflicts():
-            session.flush()  # the guard's row is ours: no outage comes between
-        if facts.down_meanwhile(session, booking):
-            raise RulesBroken([booking_rules.outage(named(line.resource))])
-        note(session, "waiting.accept", entry, line.resource, now=now,
-             booking=str(booking.public_id))  # fmt: skip
+            session.flush()  # the guards' rows are ours: no outage comes between
+        down = facts.down_meanwhile(session, *bookings)
+        if down:
+            raise RulesBroken(
+                [booking_rules.outage(named(on)) for _one, on in party if on.id in down]
+            )
+        for (entry, on), booking in zip(party, bookings, strict=True):
+            note(session, "waiting.accept", entry, on, now=now,
+                 booking=str(booking.public_id))  # fmt: skip
         return queries.line(session, waiting_id)
 
 
@@ -264,7 +303,7 @@ def _let_go(waiting_id: UUID, *, actor: Actor, now: datetime) -> WaitingLine:
     with transaction() as session:
         line = _held(session, waiting_id, actor)
         _offered(session, line, now=now)
-        lapse_offer(session, line.entry, line.resource, act=PASS, now=now)
+        lapse_offer(session, _party(line), act=PASS, now=now)
         return queries.line(session, waiting_id)
 
 
@@ -275,22 +314,38 @@ def _held(session: Session, waiting_id: UUID, actor: Actor) -> WaitingLine:
     return line
 
 
-def _offered(session: Session, line: WaitingLine, *, now: datetime) -> Booking:
-    """Return what an entry is offered, held, while there is time to answer."""
-    entry = line.entry
-    if entry.state is WaitingState.ACCEPTED:
+def _party(line: WaitingLine) -> list[tuple[Waiting, Resource]]:
+    """Return an entry and what is open together with it, in the order of their ids."""
+    found = [line, *(one for one in line.parts if one.entry.state in OPEN)]
+    return sorted(((one.entry, one.resource) for one in found), key=lambda one: one[0].id)
+
+
+def _offered(session: Session, line: WaitingLine, *, now: datetime) -> list[Booking]:
+    """Return what a party is offered, held, while there is time to answer.
+
+    In the order of its entries.
+    """
+    if line.entry.state is WaitingState.ACCEPTED:
         raise IllegalMove(_("it is accepted already; nothing is left to do"))
-    if entry.state is not WaitingState.OFFERED or entry.booking_id is None:
+    party = _party(line)
+    if any(one.booking_id is None for one, _on in party):
         raise IllegalMove(_("nothing is offered now; you are told when something is"))
-    booking = session.get_one(
-        Booking, entry.booking_id, with_for_update=True, populate_existing=True
+    held = session.scalars(
+        sa.select(Booking)
+        .where(Booking.id.in_([one.booking_id for one, _on in party]))
+        .order_by(Booking.resource_id, Booking.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     )
-    assert booking.respond_by is not None
-    if booking.state is not BookingState.OFFERED or booking.respond_by <= now:
-        raise IllegalMove(
-            _(
-                "the time to answer was over at %(time)s; the next one is asked",
-                time=local_time(booking.respond_by),
+    found = {booking.id: booking for booking in held}
+    bookings = [found[one.booking_id or 0] for one, _on in party]
+    for booking in bookings:
+        assert booking.respond_by is not None
+        if booking.state is not BookingState.OFFERED or booking.respond_by <= now:
+            raise IllegalMove(
+                _(
+                    "the time to answer was over at %(time)s; the next one is asked",
+                    time=local_time(booking.respond_by),
+                )
             )
-        )
-    return booking
+    return bookings

@@ -1,7 +1,7 @@
 """What an outage hits is displaced with first right; nobody is silently dropped."""
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, timedelta
 from uuid import uuid4
 
 import pytest
@@ -10,7 +10,7 @@ from flask import Flask
 
 from platform_booking.bookings.models import Booking, Source, Usage, Waiting
 from platform_booking.bookings.states import ACTIVE, BookingState, WaitingState
-from platform_booking.catalog.models import Outage, OutageKind
+from platform_booking.catalog.models import Outage, OutageKind, Resource
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as
 from platform_booking.jobs import free_displaced
@@ -26,7 +26,16 @@ from tests.factories import (
     make_resource,
     writing,
 )
-from tests.waitlist.queue import HOUR, answer, run, show, tomorrow, wait
+from tests.waitlist.queue import (
+    HOUR,
+    ZONE,
+    answer,
+    nobody_works_alone_at_night,
+    run,
+    show,
+    tomorrow,
+    wait,
+)
 
 DISPLACED = BookingState.DISPLACED
 
@@ -128,6 +137,29 @@ def test_an_offer_that_is_hit_is_taken_back_and_not_counted_as_let_go(place) -> 
     assert ("waiting.taken_back", place.rival.id) in place.told()
 
 
+def two_tools(place: Place, *, elsewhere: bool = True) -> tuple[Booking, Booking]:
+    """Book two tools together, one of them on another platform."""
+    with writing() as session:
+        platform = make_platform(session).id if elsewhere else place.platform.id
+        other = make_resource(session, platform_id=platform)
+    group = uuid4()
+    hit = place.booking(at=tomorrow() + 48 * HOUR, group_id=group)
+    beside = place.booking(at=tomorrow() + 48 * HOUR, resource=other, group_id=group)
+    return hit, beside
+
+
+def offered_to(*lost: Booking) -> list[Booking]:
+    """Return what is offered in the place of bookings that were displaced."""
+    with writing() as session:
+        rows = session.scalars(
+            sa.select(Booking)
+            .join(Waiting, Waiting.booking_id == Booking.id)
+            .where(Waiting.displaced_id.in_([one.id for one in lost]))
+            .order_by(Booking.resource_id)
+        )
+        return list(rows)
+
+
 def test_what_was_booked_together_goes_together_on_any_platform(place) -> None:
     group = uuid4()
     with writing() as session:
@@ -141,6 +173,103 @@ def test_what_was_booked_together_goes_together_on_any_platform(place) -> None:
     assert run()["displaced"] == 1
     assert place.state(away) is DISPLACED
     assert {e.displaced_id for e in entries()} == {hit.id, beside.id, away.id}
+
+
+def test_what_was_booked_together_is_offered_and_accepted_together(place) -> None:
+    hit, beside = two_tools(place)
+    after = hit.ends_at  # the other tool is busy where the first would be free
+    with writing() as session:
+        other = session.get_one(Resource, beside.resource_id)
+    place.booking(at=after, resource=other, hours=3)
+    declare(place, at=hit.starts_at - 2 * HOUR, hours=3)
+    assert run()["offered"] == 1
+    first, second = offered_to(hit, beside)
+    assert (first.starts_at, first.ends_at) == (second.starts_at, second.ends_at)
+    assert first.respond_by == second.respond_by
+    assert first.group_id == second.group_id is not None
+    [told] = place.program(place.engineer)("GET", "/waiting").json["items"]
+    assert [one["resource"]["code"] for one in told["with"]]
+    accepted = answer(place, place.engineer, told, "accept")
+    assert accepted.status_code == 200, accepted.text
+    assert place.state(first) is place.state(second) is BookingState.CONFIRMED
+    assert {e.state for e in entries()} == {WaitingState.ACCEPTED}
+
+
+@pytest.mark.parametrize("way", ["pass", "withdraw", "silence", "outage"])
+def test_what_is_offered_together_goes_together(place, way) -> None:
+    hit, beside = two_tools(place)
+    declare(place, at=hit.starts_at)
+    run()
+    first, second = offered_to(hit, beside)
+    [told] = place.program(place.engineer)("GET", "/waiting").json["items"]
+    later = utcnow()
+    if way == "silence":
+        later += timedelta(hours=25)
+    elif way == "outage":
+        declare(place, at=first.starts_at)
+    else:
+        assert answer(place, place.engineer, told, way).status_code == 200
+    with writing() as session:  # nothing else is free: what follows is not an offer
+        session.execute(sa.update(Resource).values(active=False))
+    run(now=later)
+    assert place.state(first) is place.state(second) is BookingState.LAPSED
+    over = WaitingState.WITHDRAWN if way == "withdraw" else WaitingState.WAITING
+    assert [(e.state, e.passed) for e in entries()] == [
+        (over, int(way in {"pass", "silence"}))
+    ] * 2
+
+
+def test_the_displaced_are_offered_what_is_nearest_and_have_a_day_to_answer(place) -> None:
+    booking = place.booking(at=tomorrow() + 100 * HOUR)
+    declare(place, at=booking.starts_at - HOUR, hours=2)
+    run()
+    [offer] = offered_to(booking)
+    assert offer.starts_at == booking.ends_at
+    assert offer.respond_by - offer.created_at >= timedelta(hours=24)
+
+
+def test_the_displaced_are_looked_for_beyond_hours_that_the_rules_refuse(place) -> None:
+    nobody_works_alone_at_night(place)
+    morning = tomorrow().astimezone(ZONE).replace(hour=17, minute=0) + timedelta(days=1)
+    booking = place.booking(at=morning.astimezone(UTC))
+    declare(place, at=morning - 9 * HOUR, hours=10)
+    run()
+    [offer] = offered_to(booking)
+    assert offer.starts_at == morning + 15 * HOUR  # eight o'clock, the next day
+
+
+@pytest.mark.parametrize("offered", [False, True])
+def test_an_outage_that_is_taken_back_gives_the_old_place_back(place, offered) -> None:
+    hit, beside = two_tools(place)
+    down = declare(place, at=hit.starts_at)
+    run()
+    instead = offered_to(hit, beside)
+    if not offered:
+        with writing() as session:
+            session.execute(sa.update(Resource).values(active=False))
+        [told] = place.program(place.engineer)("GET", "/waiting").json["items"]
+        assert answer(place, place.engineer, told, "pass").status_code == 200
+        with writing() as session:
+            session.execute(sa.update(Resource).values(active=True))
+    place.program(place.operator)("DELETE", f"/outages/{down['id']}")
+    assert run()["given_back"] == 2
+    back = offered_to(hit, beside)
+    assert [(b.starts_at, b.state) for b in back] == [
+        (hit.starts_at, BookingState.CONFIRMED)
+    ] * 2
+    assert {place.state(one) for one in instead} == {BookingState.LAPSED}
+    assert ("booking.given_back", place.engineer.id) in place.told()
+    assert run()["given_back"] == 0
+
+
+def test_an_old_place_that_another_has_by_now_is_not_given_back(place) -> None:
+    booking = place.booking(at=tomorrow())
+    down = declare(place)
+    place.program(place.operator)("DELETE", f"/outages/{down['id']}")
+    place.booking(at=tomorrow(), member_id=place.colleague.id)
+    assert run()["given_back"] == 0
+    assert place.state(booking) is DISPLACED
+    assert len(offered_to(booking)) == 1  # something else, nearby
 
 
 def test_the_loads_of_a_run_are_displaced_together(place) -> None:

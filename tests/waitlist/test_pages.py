@@ -6,7 +6,7 @@ from flask import Flask
 from platform_booking.waitlist import queries
 from tests.attendance.place import Place, made
 from tests.factories import writing
-from tests.waitlist.queue import HOUR, run, tomorrow
+from tests.waitlist.queue import HOUR, nothing_free, run, tomorrow
 
 
 @pytest.fixture
@@ -41,8 +41,11 @@ def test_a_full_time_offers_to_wait_and_the_offer_is_accepted_on_the_page(place)
     assert refused.status_code == 409
     assert "Wait for this time" in refused.text
     join = f"/waiting?resource={place.tool.public_id}"
-    for _twice in range(2):
-        assert browser.post(join, slot(place, within_days="7")).status_code == 302
+    told = browser.post(join, slot(place, within_days="7"))
+    assert "book that instead of waiting" in browser.get(told.location).text
+    with nothing_free(place):
+        for _twice in range(2):
+            assert browser.post(join, slot(place, within_days="7")).status_code == 302
     [line] = entries()
     assert line.entry.to_at - line.entry.from_at == 169 * HOUR
     run()
@@ -57,7 +60,8 @@ def test_a_full_time_offers_to_wait_and_the_offer_is_accepted_on_the_page(place)
 def test_passing_and_withdrawing_by_the_page(place) -> None:
     browser = place.browser(place.rival)
     join = f"/waiting?resource={place.tool.public_id}"
-    browser.post(join, slot(place))
+    with nothing_free(place):
+        browser.post(join, slot(place))
     [line] = entries()
     run()
     answer = f"/waiting/{line.entry.public_id}/answer"
@@ -77,8 +81,10 @@ def test_who_cannot_wait_is_told_why_on_the_form(place) -> None:
 
 
 def test_operators_see_the_queue_of_each_tool_in_order(place) -> None:
+    join = f"/waiting?resource={place.tool.public_id}"
     for member in (place.rival, place.engineer):
-        place.browser(member).post(f"/waiting?resource={place.tool.public_id}", slot(place))
+        with nothing_free(place):
+            place.browser(member).post(join, slot(place))
     page = place.browser(place.operator).get("/waiting")
     assert "2 wait" in page.text
     assert "Nobody waits." in place.browser(place.stranger).get("/waiting").text

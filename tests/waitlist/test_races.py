@@ -192,7 +192,7 @@ def test_an_outage_against_accept_and_cancel_drops_nobody(place: Place) -> None:
         )
     place.tool = pool
     for n in range(6):
-        at = tomorrow() + n * HOUR
+        at = tomorrow() + 24 * n * HOUR  # beside what the displaced are offered
         kept = place.booking(at=at, member_id=place.colleague.id)
         held = place.booking(at=at)
         entry = wait(place, place.rival, at=at).json

@@ -1,6 +1,6 @@
 """Who finds no room joins, is offered what becomes free, and answers in time."""
 
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -21,8 +21,10 @@ from tests.factories import (
 )
 from tests.waitlist.queue import (
     HOUR,
+    ZONE,
     answer,
     entry_row,
+    nobody_works_alone_at_night,
     offers,
     run,
     show,
@@ -218,9 +220,52 @@ def test_nonsense_is_refused_by_name(place, body, rule) -> None:
 
 
 def test_a_member_waits_in_ten_places_at_most(place) -> None:
-    for _n in range(10):
-        assert wait(place, place.rival).status_code == 201
-    assert rules_of(wait(place, place.rival)) == {"waits_enough"}
+    for n in range(10):
+        assert wait(place, place.rival, at=tomorrow() + n * HOUR).status_code == 201
+    eleventh = wait(place, place.rival, at=tomorrow() + 10 * HOUR)
+    assert rules_of(eleventh) == {"waits_enough"}
+
+
+def test_nobody_waits_twice_for_the_same_thing(place) -> None:
+    assert wait(place, place.rival, window=3).status_code == 201
+    again = wait(place, place.rival, at=tomorrow() + HOUR, window=4)
+    assert rules_of(again) == {"waits_already"}
+    assert wait(place, place.rival, at=tomorrow() + 3 * HOUR).status_code == 201
+    assert wait(place, place.colleague, window=3).status_code == 201  # another one
+
+
+def test_what_is_free_is_booked_and_not_waited_for(place) -> None:
+    place.booking(at=tomorrow())
+    asked = {
+        "resource_id": str(place.tool.public_id),
+        "from": tomorrow().isoformat(),
+        "to": (tomorrow() + 2 * HOUR).isoformat(),
+        "minutes": 60,
+    }
+    call = place.program(place.rival)
+    assert rules_of(call("POST", "/waiting", json=asked)) == {"free_now"}
+    taken = asked | {"to": (tomorrow() + HOUR).isoformat()}
+    assert call("POST", "/waiting", json=taken).status_code == 201
+
+
+def test_a_wish_is_looked_for_beyond_hours_that_the_rules_refuse(place) -> None:
+    """Its window begins in the evening, when nobody works alone."""
+    nobody_works_alone_at_night(place)
+    evening = tomorrow().astimezone(ZONE).replace(hour=18, minute=30) + timedelta(days=1)
+    entry = wait(place, place.rival, at=evening.astimezone(UTC), window=42)
+    assert entry.status_code == 201, entry.text
+    assert run()["offered"] == 1
+    [offer] = offers()
+    begins = offer.starts_at.astimezone(ZONE)
+    assert (begins.date(), begins.hour) == (evening.date() + timedelta(days=1), 8)
+
+
+def test_an_offer_that_left_little_time_counts_for_nobody_as_let_go(place) -> None:
+    place.policy(offer_minutes=10)
+    entry = wait(place, place.rival).json
+    run()
+    assert run(now=utcnow() + timedelta(minutes=11))["lapsed"] == 1
+    assert show(place, place.rival, entry)["passed"] == 0
 
 
 def test_nobody_waits_beyond_the_horizon(place) -> None:
