@@ -4,7 +4,7 @@ It tells no more than the search does, which anybody may ask: when something is 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import islice
@@ -43,6 +43,7 @@ class Kind(StrEnum):
     LATER = "later"
     OTHER_TOOL = "other_tool"
     SHORTER = "shorter"
+    LONGER = "longer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,7 @@ def alternatives(
     )
     if own is None:
         return []
+    asked, lengthened = _long_enough(asked, own)
     days = own.policy.get("horizon_days")
     farthest = FARTHEST if days is None else timedelta(days=days)
     begin = min(max(now, asked.starts_at), now + farthest)
@@ -116,7 +118,15 @@ def alternatives(
         judge=judge,
         within=within,
     )
-    return list(near.all())
+    return [*near.longer(), *near.all()] if lengthened else list(near.all())
+
+
+def _long_enough(asked: AskedSlot, own: Resource) -> tuple[AskedSlot, bool]:
+    """Return a slot as long as its resource wants it at least, and if it was not."""
+    least = own.policy.get("min_minutes")
+    if least is None or asked.ends_at - asked.starts_at >= timedelta(minutes=least):
+        return asked, False
+    return replace(asked, ends_at=asked.starts_at + timedelta(minutes=least)), True
 
 
 def _together(
@@ -223,6 +233,13 @@ class _Near:
         yield from self._pleasing(Kind.OTHER_TOOL, iter(elsewhere))
         for lane in self._own:
             yield from islice(self._pleasing(Kind.SHORTER, self._shorter(lane)), 1)
+
+    def longer(self) -> Iterator[Alternative]:
+        """Yield the slot itself, where it was too short and has been lengthened."""
+        for lane in self._own:
+            self._judge.look_at([self._able[lane.resource]], self._wish)
+            same = (spot for spot in self._spots(lane) if spot.start == self._start)
+            yield from islice(self._pleasing(Kind.LONGER, same), 1)
 
     def _before(self, lane: Lane) -> Iterator[_Spot]:
         """Yield places that start earlier, the nearest first."""

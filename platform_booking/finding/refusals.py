@@ -14,15 +14,17 @@ from flask_babel import gettext as _
 from marshmallow import ValidationError
 from sqlalchemy.exc import DBAPIError
 
+from platform_booking.bookings import queries
 from platform_booking.bookings.asking import AskedSlot
 from platform_booking.bookings.forms import local_text
-from platform_booking.bookings.schemas import SlotSchema
+from platform_booking.bookings.schemas import MoveSchema, SlotSchema
 from platform_booking.clock import utcnow
 from platform_booking.db import db, release_connection
 from platform_booking.errors import (
     BookingError,
     CapacityTaken,
     Conflict,
+    NotFound,
     RulesBroken,
     Violation,
 )
@@ -33,7 +35,7 @@ from platform_booking.web.actor import current_actor
 from platform_booking.web.errors import tell_more
 
 _OF_PLACE = frozenset({"starts_at", "ends_at", "occurrence_id"})
-_BOOKING = "bookings_api.book"
+_BOOKING, _MOVE = "bookings_api.book", "bookings_api.move"
 _log = structlog.get_logger()
 
 
@@ -92,17 +94,54 @@ def wording(kind: near.Kind) -> str:
         near.Kind.LATER: _("later"),
         near.Kind.OTHER_TOOL: _("another tool"),
         near.Kind.SHORTER: _("shorter"),
+        near.Kind.LONGER: _("longer"),
     }
     return str(words[kind])
 
 
 def _for_a_program(fault: BookingError) -> dict[str, Any]:
-    if request.endpoint != _BOOKING or not _mendable(fault):
+    if request.endpoint not in {_BOOKING, _MOVE} or not _mendable(fault):
         return {}
+    if request.endpoint == _MOVE:
+        return _for_a_move(request.get_json(silent=True))
     slot = _asked(request.get_json(silent=True))
     if slot is None:
         return {}
     return {"alternatives": _looked_up(slot)}
+
+
+def _for_a_move(body: object) -> dict[str, Any]:
+    """Return other times on the same resource: a booking does not change that.
+
+    Its own place counts as taken, so that what is offered may be less than there is.
+    """
+    try:
+        asked = MoveSchema().load(body if isinstance(body, Mapping) else {})
+        release_connection()
+        line = queries.booking_line(db.session(), (request.view_args or {})["booking_id"])
+    except (ValidationError, NotFound):
+        return {}
+    booking = line.booking
+    if line.parts:
+        return {}
+    slot = AskedSlot(
+        resource_id=line.resource.public_id,
+        starts_at=asked.starts_at or booking.starts_at,
+        ends_at=asked.ends_at or booking.ends_at,
+        quantity=booking.quantity if asked.quantity is None else asked.quantity,
+        organisation_id=line.organisation.public_id,
+        project_id=line.project.public_id if line.project else None,
+        recipe_id=line.recipe.public_id if line.recipe else None,
+        wafer_mm=booking.wafer_mm,
+        class_rank=booking.class_rank,
+        flags=tuple(booking.flags),
+    )
+    there = [
+        one
+        for one in _looked_up(slot)
+        if one["resource"]["id"] == str(line.resource.public_id)
+    ]
+    return {"alternatives": there}
 
 
 def _mendable(fault: BookingError) -> bool:

@@ -22,7 +22,10 @@ def _object(required: tuple[str, ...] = (), **properties: Any) -> dict[str, Any]
 _CODED = _object(("id", "code"), id=_ID, code=_TEXT) | {"type": ["object", "null"]}
 _ALTERNATIVE = _object(
     ("kind", "resource", "starts_at", "ends_at"),
-    kind={"type": "string", "enum": ["earlier", "later", "other_tool", "shorter"]},
+    kind={
+        "type": "string",
+        "enum": ["earlier", "later", "other_tool", "shorter", "longer"],
+    },
     resource=_object(("id", "code"), id=_ID, code=_TEXT),
     starts_at=_INSTANT,
     ends_at=_INSTANT,

@@ -73,7 +73,7 @@ def asks(app: Flask) -> dict[str, dict]:
         ("any tool", 201, 10),
         ("with a part", 201, 9 + PART),
         ("one rule", 422, 4),
-        ("several rules", 422, 7),
+        ("several rules", 422, 8),
         ("taken", 409, 9),
         ("no tool free", 409, 9),
         ("no tool allowed", 422, 9 + TOOL),

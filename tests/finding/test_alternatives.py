@@ -164,6 +164,32 @@ def test_a_sold_out_run_comes_with_other_runs(world) -> None:
     assert refused(world, 409, asked) == {"later": [("M1", "10T00:00", "10T02:00")]}
 
 
+def test_a_stay_that_is_too_short_is_offered_as_long_as_it_must_be(world) -> None:
+    with writing() as session:
+        tool = make_resource(
+            session, code="S1", self_run=True, policy={"min_minutes": 30}, **world.given
+        )
+    found = refused(world, 422, slot(tool, 5, 0.25))
+    assert found["longer"] == [("S1", "08T05:00", "08T05:30")]
+
+
+def test_a_change_that_is_refused_is_told_other_times_of_its_own_resource(world) -> None:
+    booked = world.call("POST", "/bookings", json=slot(world.etcher, 5, 1)).json
+    asked = slot(world.etcher, 2.5, 1)
+    asked.pop("resource_id")
+    path = f"/bookings/{booked['id']}"
+    answer = world.call("PATCH", path, json=asked, headers={"If-Match": "*"})
+    assert answer.status_code == 409, answer.text
+    others = answer.json["alternatives"]
+    assert {one["kind"] for one in others} >= {"earlier", "later"}
+    assert {one["resource"]["id"] for one in others} == {str(world.etcher.public_id)}
+    later = next(one for one in others if one["kind"] == "later")
+    times = {name: later[name] for name in ("starts_at", "ends_at")}
+    assert (
+        world.call("PATCH", path, json=times, headers={"If-Match": "*"}).status_code == 200
+    )
+
+
 def test_what_no_other_time_mends_has_no_alternatives(world) -> None:
     answer = world.call("POST", "/bookings", json=slot(world.etcher, 5, 1, quantity=7))
     assert answer.status_code == 422
