@@ -190,6 +190,10 @@ def _tell_identity(
         return
     # What a savepoint is told may be rolled back with it, or stay: then tell each again.
     session.info[_TOLD] = None if transaction.nested else identity
+    _tell(connection, identity)
+
+
+def _tell(connection: sa.Connection, identity: Identity) -> None:
     connection.execute(
         _TELL,
         {
@@ -254,6 +258,29 @@ def transaction() -> Iterator[Session]:
         raise
     finally:
         session.info[_OPEN] = False
+
+
+@contextmanager
+def deeds_of(session: Session, organisation_id: int) -> Iterator[None]:
+    """Do within the caller's transaction what follows for an organisation from his deed.
+
+    He may see less of it than is to be done: what it has booked together stands on others'
+    platforms, too. Jobs see all, and stay who they are.
+    """
+    before = _identity.get()
+    if before.job:
+        yield
+        return
+    session.flush()  # as whoever did it
+    theirs = Identity(member_id=before.member_id, organisation_id=organisation_id)
+    token = _identity.set(theirs)
+    try:
+        with session.begin_nested():
+            yield
+            session.flush()  # as the organisation
+    finally:
+        _identity.reset(token)
+    _tell(session.connection(), before)
 
 
 def release_connection() -> None:

@@ -18,7 +18,7 @@ from platform_booking.accounts.models import (
     OrganisationState,
     Role,
 )
-from platform_booking.bookings.models import Booking, Waiting
+from platform_booking.bookings.models import Booking, Source, Waiting
 from platform_booking.bookings.states import BookingState, WaitingState
 from platform_booking.catalog.models import Platform, Resource
 from platform_booking.clock import utcnow
@@ -31,6 +31,8 @@ from platform_booking.web.actor import Actor, optional_actor
 from platform_booking.web.i18n import in_chinese, local_time, named
 
 bp = Blueprint("home", __name__)
+
+_RECENT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def _for_a_firm(
         sa.select(Booking.starts_at, Resource)
         .join(Resource, Resource.id == Booking.resource_id)
         .where(Booking.organisation_id == organisation_id)
-        .where(Booking.active, Booking.starts_at > now)
+        .where(Booking.state.in_([BookingState.REQUESTED, BookingState.CONFIRMED]))
+        .where(Booking.starts_at > now)
         .order_by(Booking.starts_at)
         .limit(1)
     ).one_or_none()
@@ -126,10 +129,52 @@ def _for_a_firm(
               resource=named(resource), time=local_time(respond_by)),
             _("Waiting list"), url_for("waitlist.index"), urgent=True,
         )  # fmt: skip
+    yield from _of_what_is_lost(session, actor, now=now)
     if actor.is_organisation_admin:
         yield Hint(
             _("You bring your colleagues in and say what they may do."),
             _("Members"), url_for("accounts.members"),
+        )  # fmt: skip
+
+
+def _of_what_is_lost(session: Session, actor: Actor, *, now: datetime) -> Iterator[Hint]:
+    """Tell a member which of his bookings are gone, though he did not cancel them."""
+    displaced = _count(
+        session,
+        sa.select(Waiting.id).where(
+            Waiting.member_id == actor.member_id,
+            Waiting.first_right,
+            Waiting.state == WaitingState.WAITING,
+        ),
+    )
+    if displaced:
+        yield Hint(
+            _("Bookings of yours that an outage has displaced, and that wait for another"
+              " time: %(n)s. You are asked first.", n=displaced),
+            _("Waiting list"), url_for("waitlist.index"), urgent=True,
+        )  # fmt: skip
+    accepted = sa.exists().where(
+        Waiting.booking_id == Booking.id, Waiting.state == WaitingState.ACCEPTED
+    )
+    recent = sa.select(Booking.id).where(
+        Booking.member_id == actor.member_id,
+        Booking.updated_at > now - _RECENT,
+        sa.or_(Booking.source != Source.WAITLIST, accepted),  # no offer that he let go
+    )
+    states = (BookingState.DECLINED, BookingState.LAPSED)
+    gone = _count(session, recent.where(Booking.state.in_(states)))
+    if gone:
+        yield Hint(
+            _("Bookings of yours that were declined or have lapsed in the last week:"
+              " %(n)s.", n=gone),
+            _("Your bookings"), url_for("bookings.index"), urgent=True,
+        )  # fmt: skip
+    missed = _count(session, recent.where(Booking.state == BookingState.NO_SHOW))
+    if missed:
+        yield Hint(
+            _("Bookings of yours that were given away in the last week because nobody"
+              " came: %(n)s.", n=missed),
+            _("Usage"), url_for("usage.index"), urgent=True,
         )  # fmt: skip
 
 

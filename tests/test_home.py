@@ -1,11 +1,15 @@
 """The start page says in plain words what to do next, to each role its own."""
 
+from datetime import timedelta
 from typing import cast
 
 import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from platform_booking.bookings.models import Source, Waiting
+from platform_booking.clock import utcnow
+from tests.attendance.place import made
 from tests.factories import make_park_admin, make_platform, writing
 from tests.security.park import Park, built
 from tests.visitor import Visitor
@@ -73,3 +77,36 @@ def test_the_first_administrator_of_an_empty_installation_hears_how_to_begin(
 def test_the_link_to_the_other_language_keeps_the_rest_of_the_address(park: Park) -> None:
     text = park.visitors["engineer_a"].get("/orders?state=submitted&lang=en").text
     assert 'href="/orders?state=submitted&amp;lang=zh"' in text
+
+
+def test_a_member_hears_what_became_of_his_bookings_without_him(app: Flask) -> None:
+    place = made(app)
+    soon = utcnow() + timedelta(days=2)
+    for n, state in enumerate(("lapsed", "declined", "no_show", "cancelled")):
+        place.booking(at=soon + timedelta(hours=n), state=state, updated_at=utcnow())
+    place.booking(  # an offer that he let go
+        at=soon, state="lapsed", source=Source.WAITLIST, updated_at=utcnow()
+    )
+    lost = place.booking(at=soon, state="displaced")
+    with writing() as session:
+        session.add(
+            Waiting(
+                resource_id=lost.resource_id,
+                platform_id=place.platform.id,
+                organisation_id=lost.organisation_id,
+                member_id=lost.member_id,
+                from_at=soon,
+                to_at=soon + timedelta(days=1),
+                minutes=60,
+                flags=[],
+                first_right=True,
+                displaced_id=lost.id,
+                created_at=utcnow(),
+                updated_at=utcnow(),
+            )
+        )
+    told = place.browser(place.engineer).get("/?lang=en").text
+    assert "an outage has displaced, and that wait for another time: 1." in told
+    assert "declined or have lapsed in the last week: 2." in told
+    assert "given away in the last week because nobody came: 1." in told
+    assert "Bookings of yours" not in place.browser(place.colleague).get("/?lang=en").text

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from platform_booking.attendance import rules
 from platform_booking.attendance.noting import note
+from platform_booking.attendance.parting import release_with
 from platform_booking.bookings import facts, queries, services
 from platform_booking.bookings import rules as booking_rules
 from platform_booking.bookings.beginning import confirmation_due
@@ -182,6 +183,7 @@ def _decline(
         release_all(session, [line.booking.id], to=BookingState.DECLINED, now=now)
         note(session, "booking.decline", line.booking, line.resource, now=now,
              told="booking.declined", by=actor, detail={"reason": reason})  # fmt: skip
+        release_with(session, [line.booking], now=now)
         return line
 
 

@@ -84,6 +84,11 @@ def why_not_begun(
             "unanswered",
             _("the platform has not approved it yet; ask its staff to answer the request"),
         )
+    elif state is BookingState.OFFERED:
+        yield Violation(
+            "unanswered",
+            _("it is an offer of the waiting list; accept it there first"),
+        )
     elif state is not BookingState.CONFIRMED:
         yield Violation(
             "not_to_begin",

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from platform_booking.attendance import rules
 from platform_booking.attendance.noting import note
+from platform_booking.attendance.parting import release_with
 from platform_booking.audit import AuditEntry
 from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.models import Booking, Source, Usage
@@ -164,7 +165,10 @@ def close_forgotten(session: Session, now: datetime) -> int:
 
 
 def release_companions(session: Session, now: datetime) -> int:
-    """Cancel what was booked together with a booking that was declined or has lapsed."""
+    """Cancel what was booked together with a booking that was declined or has lapsed.
+
+    That is done with it; here it is made sure of.
+    """
     other = aliased(Booking)
     broken = sa.exists().where(
         other.group_id == Booking.group_id,
@@ -222,6 +226,8 @@ def _release(
     for booking, resource in due:
         detail = {"why": why} if why else {}
         note(session, act, booking, resource, now=now, told=told, detail=detail)
+    if to is BookingState.LAPSED:
+        release_with(session, [booking for booking, _resource in due], now=now)
     return len(due)
 
 

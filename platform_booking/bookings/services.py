@@ -399,6 +399,10 @@ def _why_closed(state: BookingState) -> str:
                 " if need be"
             )
         )
+    if state is BookingState.OFFERED:
+        return str(
+            _("it is an offer of the waiting list; accept it there first, or let it go")
+        )
     if state is BookingState.IN_USE:
         return str(_("it has begun already; only the platform's staff can end it"))
     return str(_("the booking is over; book another slot if you need more time"))

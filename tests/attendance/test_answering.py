@@ -10,9 +10,10 @@ from flask import Flask
 from platform_booking.attendance import sweeping
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.states import BookingState
+from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as
 from tests.attendance.place import HOUR, MINUTE, Place, made, on_grid
-from tests.factories import MONDAY, writing
+from tests.factories import MONDAY, make_platform, make_resource, writing
 
 REQUESTED, CONFIRMED = BookingState.REQUESTED, BookingState.CONFIRMED
 
@@ -211,14 +212,34 @@ def test_the_time_to_confirm_goes_with_the_start(place: Place) -> None:
     assert place.again(booking).confirm_by == later - 2 * HOUR
 
 
-def test_what_was_booked_together_goes_when_one_of_it_is_declined(place: Place) -> None:
+@pytest.mark.parametrize("way", ["decline", "lapse"])
+def test_what_was_booked_together_goes_with_what_is_declined_or_lapses(
+    place: Place, way: str
+) -> None:
+    """In one go, on whatever platform it is."""
     together = uuid4()
-    with_it = place.booking(at=MONDAY, group_id=together)
-    place.booking(at=MONDAY + HOUR, group_id=together, state=BookingState.DECLINED)
+    with writing() as session:
+        far = make_resource(session, platform_id=make_platform(session).id)
+    asked = place.booking(
+        at=MONDAY, group_id=together, state=BookingState.REQUESTED,
+        respond_by=utcnow() + (HOUR if way == "decline" else -HOUR),
+    )  # fmt: skip
+    beside = place.booking(at=MONDAY, group_id=together, resource=far)
     alone = place.booking(at=MONDAY + 2 * HOUR)
-    assert sweep()["release_companions"] == 1
-    assert place.state(with_it) is BookingState.CANCELLED
+    if way == "decline":
+        done = place.program(place.operator)(
+            "POST", f"/bookings/{asked.public_id}/decline", json={"reason": "no"}
+        )
+        assert done.status_code == 200, done.text
+        assert place.state(asked) is BookingState.DECLINED
+    else:
+        with acting_as(JOB):
+            sweeping.sweep(parts=[sweeping.lapse_unanswered])
+        assert place.state(asked) is BookingState.LAPSED
+    assert place.state(beside) is BookingState.CANCELLED
     assert place.state(alone) is CONFIRMED
+    assert "booking.cancel" in place.deeds(beside)
+    assert ("booking.cancelled", None) in place.told()
 
 
 def _all(place: Place):

@@ -86,6 +86,20 @@ def test_an_offer_holds_its_place_and_others_cannot_book_it(place) -> None:
     assert booked.status_code == 409
 
 
+def test_an_offer_says_that_it_is_one_to_whoever_takes_it_for_a_booking(place) -> None:
+    wait(place, place.rival)
+    run()
+    [offer] = offers()
+    call, path = place.program(place.rival), f"/bookings/{offer.public_id}"
+    moved = call("PATCH", path, headers={"If-Match": "*"}, json={"quantity": 1})
+    begun = call("POST", f"{path}/check-in")
+    for refused in (moved, begun):
+        assert "这是候补提供的时段" in str(refused.json)
+    home = place.browser(place.rival).get("/?lang=en").text
+    assert "What you wait for is free" in home
+    assert "Your next booking" not in home
+
+
 def test_silence_lapses_the_offer_and_the_next_one_is_asked(place) -> None:
     first, second = wait(place, place.rival).json, wait(place, place.engineer).json
     run()
