@@ -312,6 +312,8 @@ POLICY: dict[str, Permission] = {
             "events_api.date_run",
             "events_api.change",
             "events_api.call_off",
+            "events.take_in",
+            "events_api.take_in",
         )
     },
     # Qualifications.

@@ -9,9 +9,13 @@ from platform_booking.catalog.phases import phase_of
 from platform_booking.catalog.services import insist_on_operating
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.events import classes, queries, schemas, services
+from platform_booking.errors import RulesBroken
+from platform_booking.events import classes, importing, queries, schemas, services
 from platform_booking.events.asking import AskedChange, AskedRun
 from platform_booking.events.queries import RunLine
+from platform_booking.exchange import files
+from platform_booking.exchange.reading import as_violations
+from platform_booking.exchange.schemas import ImportArgs
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
 from platform_booking.web.etag import expected_version, takes_if_match
@@ -35,6 +39,33 @@ def date_run(asked: AskedRun, resource_id: UUID) -> Any:
     )
     there = url_for("events_api.show", run_id=line.run.public_id)
     return _told(line), 201, _etag(line) | {"Location": there}
+
+
+@bp.post("/resources/<uuid:resource_id>/occurrences/import")
+@idempotent
+@bp.arguments(ImportArgs, location="query")
+@bp.doc(requestBody=files.BODY)
+@bp.alt_response(200, schema=schemas.ImportedSchema, description="A dry run's findings")
+@bp.response(201, schemas.ImportedSchema)
+def take_in(args: dict[str, Any], resource_id: UUID) -> Any:
+    """Date a run for every row of a file, or none.
+
+    Its columns are the fields of `POST /api/v1/resources/{id}/occurrences`, with
+    `quotas.CLASS` and `phases.NAME`. `dry_run=true` dates nothing and lists every fault.
+    """
+    outcome = importing.take_in(
+        resource_id,
+        files.sent(),
+        actor=current_actor(),
+        now=utcnow(),
+        zone=current_app.config["SETTINGS"].zone,
+        dry_run=args["dry_run"],
+    )
+    if args["dry_run"]:
+        return outcome, 200
+    if outcome.faults:
+        raise RulesBroken(as_violations(outcome.faults))
+    return outcome, 201
 
 
 @bp.get("/occurrences/<uuid:run_id>")

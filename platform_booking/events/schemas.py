@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, post_load, validate
 from platform_booking.bookings.schemas import NamedSchema
 from platform_booking.catalog.phases import MILESTONES, Phase
 from platform_booking.events.asking import AskedChange, AskedRun
+from platform_booking.exchange.schemas import RowFaultSchema
 from platform_booking.web.schemas import Day, Instant, StrictSchema, Text
 
 
@@ -75,6 +76,14 @@ class ChangeRunSchema(StrictSchema):
         if "phases" in data:
             data["phases"] = _dates(data["phases"])
         return AskedChange(**data, never_closes=never)
+
+
+class ImportedSchema(Schema):
+    """What came of a file; `runs` is empty after a dry run."""
+
+    rows = fields.Integer(required=True)
+    faults = fields.List(fields.Nested(RowFaultSchema), required=True)
+    runs = fields.List(fields.UUID(), required=True)
 
 
 class CallOffSchema(StrictSchema):

@@ -47,12 +47,7 @@ def date_run(
         All broken rules are listed.
     """
     with transaction() as session:
-        resource = session.scalars(
-            sa.select(Resource).where(Resource.public_id == resource_id)
-        ).one_or_none()
-        if resource is None:
-            raise NotFound
-        insist_on_operating(resource, actor)
+        resource = operated(session, resource_id, actor)
         broken = list(_of_resource(resource))
         broken += rules.violations(
             asked,
@@ -79,6 +74,22 @@ def date_run(
             raise RulesBroken([_code_taken(asked.code)]) from None
         _record(session, "run.date", run, resource, now=now)
         return RunLine(run=run, resource=resource, sold=0, sold_by_class={})
+
+
+def operated(session: Session, resource_id: UUID, actor: Actor) -> Resource:
+    """Return a resource that the actor operates.
+
+    Raises
+    ------
+    NotFound, Forbidden
+    """
+    resource = session.scalars(
+        sa.select(Resource).where(Resource.public_id == resource_id)
+    ).one_or_none()
+    if resource is None:
+        raise NotFound
+    insist_on_operating(resource, actor)
+    return resource
 
 
 def change(

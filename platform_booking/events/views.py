@@ -24,9 +24,11 @@ from platform_booking.catalog.services import insist_on_operating
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import IllegalMove, PreconditionFailed, RulesBroken, Violation
-from platform_booking.events import classes, forms, queries, services
+from platform_booking.events import classes, forms, importing, queries, services
 from platform_booking.events.forms import Reading
+from platform_booking.events.importing import Outcome
 from platform_booking.events.queries import RunLine
+from platform_booking.exchange import tables
 from platform_booking.web.actor import current_actor
 
 bp = Blueprint("events", __name__)
@@ -59,6 +61,33 @@ def date_run(code: str) -> ResponseReturnValue:
         reading.violations = list(fault.violations)
         return _list(resource, reading), 422
     flash(_("%(code)s is dated and can be booked.", code=line.run.code), "success")
+    return redirect(url_for("events.index", code=code))
+
+
+@bp.post("/resources/<code>/runs/import")
+def take_in(code: str) -> ResponseReturnValue:
+    """Take runs in from a file: check it, or date all of them."""
+    resource = _operated(code)
+    sent = request.files.get("file")
+    if sent is None or not sent.filename:
+        missing = [Violation("required", _("choose a file"), "file")]
+        return _list(resource, Reading(forms.blank(), violations=missing)), 422
+    try:
+        outcome = importing.take_in(
+            resource.public_id,
+            sent.read(tables.MOST_BYTES + 1),
+            actor=current_actor(),
+            now=utcnow(),
+            zone=_zone(),
+            dry_run=request.form.get("act") != "date",
+        )
+    except RulesBroken as fault:
+        reading = Reading(forms.blank(), violations=list(fault.violations))
+        return _list(resource, reading), 422
+    if not outcome.runs:
+        page = _list(resource, Reading(forms.blank()), outcome=outcome)
+        return page, 422 if outcome.faults else 200
+    flash(_("Dated: %(n)s runs.", n=len(outcome.runs)), "success")
     return redirect(url_for("events.index", code=code))
 
 
@@ -152,13 +181,16 @@ def _sentence(fault: Exception) -> str:
     return str(fault)
 
 
-def _list(resource: Resource, reading: Reading) -> str:
+def _list(resource: Resource, reading: Reading, *, outcome: Outcome | None = None) -> str:
     now, zone = utcnow(), _zone()
     lines = queries.run_lines(db.session(), resource, limit=_ROWS)
     return render_template(
         "events/index.html",
         resource=resource,
         lines=[(line, phase_of(line.run, now=now, zone=zone)) for line in lines],
+        outcome=outcome,
+        explained=importing.explained(queries.classes(db.session())),
+        most_rows=tables.MOST_ROWS,
         **_form(reading),
     )
 

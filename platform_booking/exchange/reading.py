@@ -16,7 +16,8 @@ from platform_booking.bookings.asking import AskedSlot
 from platform_booking.bookings.forms import moment_of
 from platform_booking.bookings.models import Source
 from platform_booking.catalog.models import Occurrence, Recipe, Resource
-from platform_booking.exchange import columns
+from platform_booking.errors import RulesBroken, Violation
+from platform_booking.exchange import columns, tables
 from platform_booking.exchange.tables import Cell, Formula, Row
 from platform_booking.web.actor import Actor
 
@@ -51,6 +52,31 @@ class Reading:
     rows: int = 0
     lines: list[Line] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+
+def table(data: bytes) -> list[Row]:
+    """Return the rows of a file, the heading first.
+
+    Raises
+    ------
+    RulesBroken
+        If the file cannot be read as a table, or has too many rows.
+    """
+    try:
+        return tables.read(data)
+    except tables.TooManyRows as fault:
+        most = tables.MOST_ROWS
+        raise RulesBroken([Violation("too_many", str(fault), "file", limit=most)]) from None
+    except tables.Unreadable as fault:
+        raise RulesBroken([Violation("unreadable", str(fault), "file")]) from None
+
+
+def as_violations(faults: Iterable[Fault]) -> list[Violation]:
+    """Return the faults of a file as an answer of the API lists them."""
+    return [
+        Violation(f.rule, f.message, f"rows[{f.row}].{f.column}".rstrip("."))
+        for f in faults
+    ]
 
 
 def read(session: Session, rows: Sequence[Row], *, actor: Actor, zone: ZoneInfo) -> Reading:

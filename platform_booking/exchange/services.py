@@ -65,13 +65,7 @@ def take_in(
     RulesBroken
         If the file cannot be read as a table, or has too many rows.
     """
-    try:
-        rows = tables.read(data)
-    except tables.TooManyRows as fault:
-        most = tables.MOST_ROWS
-        raise RulesBroken([Violation("too_many", str(fault), "file", limit=most)]) from None
-    except tables.Unreadable as fault:
-        raise RulesBroken([Violation("unreadable", str(fault), "file")]) from None
+    rows = reading.table(data)
     made: list[UUID] = []
     with enclosing() as session:
         read = reading.read(session, rows, actor=actor, zone=zone)
@@ -87,14 +81,6 @@ def take_in(
             made = []
     faults = sorted(read.faults, key=lambda fault: fault.row)
     return Outcome(rows=read.rows, faults=tuple(faults), bookings=tuple(made))
-
-
-def as_violations(outcome: Outcome) -> list[Violation]:
-    """Return the faults of a file as an answer of the API lists them."""
-    return [
-        Violation(f.rule, f.message, f"rows[{f.row}].{f.column}".rstrip("."))
-        for f in outcome.faults
-    ]
 
 
 def taken_out(wanted: Wanted, *, zone: ZoneInfo, form: str) -> bytes:

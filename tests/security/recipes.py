@@ -265,6 +265,10 @@ RECIPES: dict[str, Recipe] = {
     "POST events.change": asked(form={"capacity": ""}, guarded=True, run_id="$run"),
     "POST events.call_off": asked(form={"reason": ""}, guarded=True, run_id="$run"),
     "POST events.mark": asked(guarded=True, run_id="$run"),
+    "POST events.take_in": asked(form={"act": "check"}, guarded=True, code="$event_code"),
+    "POST events_api.take_in": asked(
+        query={"dry_run": "true"}, guarded=True, resource_id="$event"
+    ),
     "POST events_api.mark": asked(json={"attended": {}}, guarded=True, run_id="$run"),
     "GET events_api.show": asked(run_id="$run"),
     "POST events_api.date_run": asked(
