@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ from platform_booking.db import db
 from platform_booking.embedded import ROLES_SQL, Urls
 
 MIGRATIONS = str(Path(__file__).parent.parent / "migrations")
+PATIENCE = 0.1  # seconds that who leaves a database is waited for
 TEST_SECRET = "a secret of the tests, known to everybody"
 
 
@@ -43,6 +45,7 @@ class Cluster:
         self._prefix = f"pb_test_{os.getpid()}"
         self._numbers = itertools.count(1)
         self._templates: list[str] = []
+        self._lasting: psycopg.Connection | None = None
 
     @classmethod
     def on_server(cls, superuser_url: str) -> Self:
@@ -62,15 +65,14 @@ class Cluster:
             )
 
         cluster = cls(urls)
-        with cluster._administration() as connection:
-            connection.execute(ROLES_SQL.read_bytes())
-            for role in ("pb_owner", "pb_web", "pb_job"):
-                if base.password:
-                    connection.execute(
-                        sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                            sql.Identifier(role), sql.Literal(str(base.password))
-                        )
+        cluster._administration.execute(ROLES_SQL.read_bytes())
+        for role in ("pb_owner", "pb_web", "pb_job"):
+            if base.password:
+                cluster._administration.execute(
+                    sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                        sql.Identifier(role), sql.Literal(str(base.password))
                     )
+                )
         return cluster
 
     def __enter__(self) -> Self:
@@ -84,11 +86,9 @@ class Cluster:
         traceback: TracebackType | None,
     ) -> None:
         """Drop the templates."""
-        with self._administration() as connection:
-            for name in self._templates:
-                connection.execute(
-                    sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name))
-                )
+        for name in self._templates:
+            self._drop(name)
+        self._administration.close()
 
     @contextmanager
     def empty_database(self) -> Iterator[Urls]:
@@ -120,24 +120,40 @@ class Cluster:
         try:
             yield name
         finally:
-            with self._administration() as connection:
-                connection.execute(
-                    sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name))
-                )
+            self._drop(name)
 
     def _create(self, name: str, template: str) -> None:
-        with self._administration() as connection:
-            connection.execute(
-                sql.SQL(
-                    "CREATE DATABASE {} TEMPLATE {} OWNER pb_owner STRATEGY FILE_COPY"
-                ).format(sql.Identifier(name), sql.Identifier(template))
-            )
+        self._administration.execute(
+            sql.SQL(
+                "CREATE DATABASE {} TEMPLATE {} OWNER pb_owner STRATEGY FILE_COPY"
+            ).format(sql.Identifier(name), sql.Identifier(template))
+        )
 
-    @contextmanager
-    def _administration(self) -> Iterator[psycopg.Connection]:
-        address = self._urls("postgres").superuser.replace("+psycopg", "", 1)
-        with psycopg.connect(address, autocommit=True) as connection:
-            yield connection
+    def _drop(self, name: str) -> None:
+        """Drop a database, and end whoever still uses it.
+
+        Who has just left is seen by DROP for some milliseconds more, and then it waits
+        for 100: so it is asked for only when they are gone, or do not go.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            there = self._administration.execute(
+                "SELECT FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            if not there.rowcount:
+                break
+            time.sleep(0.002)
+        self._administration.execute(
+            sql.SQL("DROP DATABASE {} (FORCE)").format(sql.Identifier(name))
+        )
+
+    @property
+    def _administration(self) -> psycopg.Connection:
+        """One connection for the whole run: a new one costs as much as a small test."""
+        if self._lasting is None or self._lasting.closed:
+            address = self._urls("postgres").superuser.replace("+psycopg", "", 1)
+            self._lasting = psycopg.connect(address, autocommit=True)
+        return self._lasting
 
 
 def migrate(urls: Urls, revision: str = "head") -> None:

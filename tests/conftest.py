@@ -52,6 +52,7 @@ FAST = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
+    "shared_buffers": "32MB",  # all of it is searched when a database is dropped
     "max_wal_size": "128MB",
     "deadlock_timeout": "200ms",
 }
