@@ -21,10 +21,12 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from platform_booking import guards
 from platform_booking.demo import house
 from platform_booking.demo.house import CannotStart, Standing
+from platform_booking.demo.running import main
 from platform_booking.embedded import EmbeddedPostgres, Urls, wheel_binaries
 from tests.factories import make_organisation, writing
 from tests.processes import offspring, processes_naming, still_there
@@ -152,7 +154,7 @@ def test_when_one_process_dies_all_are_stopped_and_it_says_why(
     first: tuple[Path, Demo], victim: str
 ) -> None:
     var, _ = first
-    with demo(var) as running:
+    with demo(var, WEB_CONCURRENCY="1") as running:
         running.read_until(LAST_LINE)
         started = offspring(running.process.pid)
         os.kill(min(pid for pid, command in started.items() if victim in command), 9)
@@ -166,7 +168,7 @@ def test_when_one_process_dies_all_are_stopped_and_it_says_why(
 
 def test_nothing_survives_when_it_is_killed_outright(first: tuple[Path, Demo]) -> None:
     var, _ = first
-    with demo(var) as running:
+    with demo(var, WEB_CONCURRENCY="1") as running:
         running.read_until(LAST_LINE)
         started = offspring(running.process.pid)
         running.process.kill()
@@ -180,7 +182,7 @@ def test_an_interrupted_first_start_begins_anew(tmp_path: Path) -> None:
     tmp_path.chmod(0o711)
     var = tmp_path / "var"
     with demo(var, "--orders", "40", "--seconds", "600") as running:
-        running.read_until("A fortnight's new demand")
+        running.read_until("Planning last week's demand")
         started = offspring(running.process.pid)
         assert running.end() == 0
         assert running.said[-3:] == [
@@ -212,7 +214,7 @@ def test_commands_by_hand_find_data_that_stand_elsewhere(tmp_path: Path) -> None
     var = tmp_path / "a folder"
     try:
         with demo(var) as running:
-            running.read_until(LAST_LINE)
+            running.read_until("First start: making the demo data")
             code, words = by_hand(var / "settings.env", "db", "current")
             assert (code, f"{guards.REVISION} (head)" in words) == (0, True)
             assert running.end() == 0
@@ -242,14 +244,14 @@ def test_a_port_in_use_is_told_before_anything_else(tmp_path: Path) -> None:
 
 
 def test_what_is_no_port_is_told_so(tmp_path: Path) -> None:
-    said = refused(tmp_path / "var", port=65536)
+    said = refused_here(tmp_path / "var", port=65536)
     assert "65536 is no port. Choose a number up to 65535" in said
 
 
 def test_a_data_folder_that_cannot_be_is_told_with_its_name(tmp_path: Path) -> None:
     taken = tmp_path / "var"
     taken.write_text("a file")
-    said = refused(taken)
+    said = refused_here(taken)
     assert said == (
         f"{taken}: File exists. Mend that, or choose another data folder: make run VAR=demo"
     )
@@ -261,7 +263,7 @@ def test_data_of_another_major_version_are_told_without_a_traceback(tmp_path: Pa
     versions = wheel_binaries()
     with EmbeddedPostgres(var, binaries=versions[min(versions)]):
         pass
-    said = refused(var)
+    said = refused_here(var)
     assert f"were made by PostgreSQL {min(versions)}" in said
     assert "VAR=" in said
     assert "Traceback" not in said
@@ -280,7 +282,7 @@ def test_a_server_of_ones_own_is_used_only_when_it_holds_nothing_else(
         assert found.urls.web == database.web
     with writing() as session:
         make_organisation(session, demo=False)
-    said = refused(tmp_path / "var", **given)
+    said = refused_here(tmp_path / "var", **given)
     assert "The database holds data that are not the demo's" in said
     with (
         pytest.raises(CannotStart, match="but not OWNER_DATABASE_URL and JOB_DATABASE_URL"),
@@ -405,6 +407,21 @@ def refused(var: Path, port: int = 0, **environ: str) -> str:
         said, _ = running.process.communicate(timeout=ENOUGH)
     assert running.process.returncode == 1
     return said.strip()
+
+
+def refused_here(var: Path, port: int = 0, **environ: str) -> str:
+    """Start in vain within this process, where all is loaded; return what was said."""
+    asking = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {name: signal.getsignal(name) for name in asking}
+    try:
+        done = CliRunner().invoke(
+            main, ["--port", str(port), "--var", str(var), *SMALL], env=environ
+        )
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)
+    assert done.exit_code == 1, done.output
+    return done.output.strip()
 
 
 def visitor() -> OpenerDirector:
