@@ -22,7 +22,7 @@ from platform_booking.accounts.models import (
     Project,
 )
 from platform_booking.bookings import facts_holding as holding
-from platform_booking.bookings.facts_policy import bookable, capacity_of
+from platform_booking.bookings.facts_policy import bookable, capacity_of, is_staff
 from platform_booking.bookings.facts_rows import Named, Row, rows, where
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.picked import Asker, Picked, Run, Slot
@@ -98,6 +98,7 @@ def gather(
     resource, qualification = _resource(session, named_by)
     (row,) = rows(session, named_by, slot, [resource], now=now, zone=zone)
     on_behalf = _on_behalf(row, resource, actor)
+    staff = is_staff(actor, resource)
     return Facts(
         picked=_picked(
             named_by,
@@ -105,6 +106,7 @@ def gather(
             row,
             (resource, qualification),
             on_behalf=on_behalf,
+            staff=staff,
             now=now,
             zone=zone,
         ),
@@ -115,7 +117,7 @@ def gather(
         recipe=row.recipe,
         occurrence=row.occurrence,
         on_behalf=on_behalf,
-        by_staff=actor.is_park or resource.platform_id in actor.platform_ids,
+        by_staff=staff,
         buddy_row=row.buddy_row,
     )
 
@@ -145,7 +147,14 @@ def look_around(
             found[on[0].id] = None
             continue
         found[on[0].id] = _picked(
-            named_by, slot, row, on, on_behalf=on_behalf, now=now, zone=zone
+            named_by,
+            slot,
+            row,
+            on,
+            on_behalf=on_behalf,
+            staff=is_staff(actor, on[0]),
+            now=now,
+            zone=zone,
         )
     return found
 
@@ -249,7 +258,7 @@ def _on_behalf(row: Row, resource: Resource, actor: Actor) -> bool:
     firm = row.organisation
     if firm is None or firm.id == actor.organisation_id:
         return False
-    if actor.is_park or resource.platform_id in actor.platform_ids:
+    if is_staff(actor, resource):
         return True
     raise Forbidden
 
@@ -261,11 +270,12 @@ def _picked(
     on: tuple[Resource, Qualification | None],
     *,
     on_behalf: bool,
+    staff: bool,
     now: datetime,
     zone: ZoneInfo,
 ) -> Picked:
     resource, qualification = on
-    by = _asker(named_by, row, qualification, on_behalf=on_behalf)
+    by = _asker(named_by, row, qualification, on_behalf=on_behalf, staff=staff)
     return Picked(
         slot=slot,
         on=bookable(
@@ -316,7 +326,12 @@ def _run(
 
 
 def _asker(
-    named_by: Named, row: Row, qualification: Qualification | None, *, on_behalf: bool
+    named_by: Named,
+    row: Row,
+    qualification: Qualification | None,
+    *,
+    on_behalf: bool,
+    staff: bool,
 ) -> Asker:
     firm, holding = row.organisation, row.holding
     level, level_hours = _level(qualification, holding)
@@ -326,6 +341,7 @@ def _asker(
         contract_on_file=bool(firm and firm.contract_ref),
         nda_on_file=bool(firm and firm.nda_ref),
         runs_it=not on_behalf,
+        staff=staff,
         qualification_needed=(
             named(qualification) if qualification is not None and not on_behalf else ""
         ),

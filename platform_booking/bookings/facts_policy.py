@@ -21,6 +21,7 @@ from platform_booking.catalog.models import (
     ResourceKind,
     StayRule,
 )
+from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import named
 
 CAPPED = ("per_day", "future_bookings", "future_minutes", "gap_minutes", "rolling")
@@ -89,6 +90,11 @@ def capacity_of(
     if resource.kind is ResourceKind.EVENT and occurrence is not None:
         return occurrence.capacity
     return resource.capacity
+
+
+def is_staff(actor: Actor, resource: Resource) -> bool:
+    """Tell whether somebody operates the platform of a resource, or the park."""
+    return actor.is_park or resource.platform_id in actor.platform_ids
 
 
 def notice_hours(policy: Mapping[str, Any]) -> int | None:

@@ -121,6 +121,7 @@ class Asker:
     contract_on_file: bool = True
     nda_on_file: bool = True
     runs_it: bool = True  # False: the platform's staff run it for an organisation
+    staff: bool = False  # who asks operates the platform, or the park
     qualification_needed: str = ""  # its name; "" for none
     qualified: bool = False
     qualified_until: date | None = None  # the last day of a held one; None: for good

@@ -207,7 +207,7 @@ class Resource(PublicId, Model):
     class_rank: Mapped[int] = mapped_column(sa.ForeignKey("materials_class.rank"))
     flags_allowed: Mapped[list[str] | None]  # None: any
     imposes_class: Mapped[bool] = mapped_column(default=False)
-    self_run: Mapped[bool] = mapped_column(default=False)  # policy caps bind self-run only
+    self_run: Mapped[bool] = mapped_column(default=False)  # by its user
     qualification_id: Mapped[int | None] = mapped_column(sa.ForeignKey("qualification.id"))
     typical_minutes: Mapped[int]
     setup_minutes: Mapped[int] = mapped_column(default=0)

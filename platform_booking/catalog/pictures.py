@@ -34,7 +34,7 @@ class WeekdayLine:
 def week(of: Resource) -> list[WeekdayLine]:
     """Return the hours of a week, Monday first."""
     calendar = of.calendar
-    lifted = of.policy.get("lifted", {}) if of.self_run else {}
+    lifted = of.policy.get("lifted", {})
     return [
         WeekdayLine(
             str(wording.WEEKDAYS[day]),

@@ -110,8 +110,6 @@ def limits(resource: Resource) -> Iterator[str]:
     if resource.kind is ResourceKind.EVENT:
         yield from _area_limits(policy)
         return
-    if not resource.self_run:
-        return
     if policy.get("walk_up"):
         yield _("Used without booking; a booking only makes sure of a place.")
     yield from _length_limits(policy)

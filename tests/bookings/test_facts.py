@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -165,6 +166,8 @@ def test_the_caps_of_a_resource_are_those_of_its_policy(engineer: Actor) -> None
     assert broken(engineer, tool, at=DAY, hours=4) == {"future_minutes"}
     assert broken(engineer, tool, at=DAY, hours=3) == set()
     assert broken(engineer, staffed, hours=5) == {"too_long"}, "staff run it, he books it"
+    staff = replace(engineer, platform_ids=(staffed.platform_id,))
+    assert broken(staff, staffed, hours=5) == set()
 
 
 def test_what_a_colleague_holds_does_not_count_against_oneself(engineer: Actor) -> None:

@@ -184,10 +184,14 @@ def test_outage() -> None:
 
 
 def binds(cap, bad, named, good) -> None:
-    """A limit of the policy binds self-run resources alone."""
+    """A limit binds engineers on any tool, staff on tools that users run themselves."""
     assert broken(pick(bad, tool(self_run=True, **cap))) == named
     assert broken(pick(good, tool(self_run=True, **cap))) == {}
     assert broken(pick(bad, tool(self_run=False, **cap))) == named, "staff run it"
+    for runs_it in (True, False):
+        staff = Asker(staff=True, runs_it=runs_it)
+        assert broken(pick(bad, tool(self_run=True, **cap), by=staff)) == named
+        assert broken(pick(bad, tool(**cap), by=staff)) == {}
 
 
 def test_too_short() -> None:

@@ -132,7 +132,9 @@ def test_every_rule_with_a_policy_binds_on_some_resource() -> None:
     every = {key for r in content()["resources"] for key in r["policy"]}
     run = {key for r in content()["resources"] if r["self_run"] for key in r["policy"]}
     for rule in RULES.values():
-        assert {*rule.policy} <= (every if rule.binds is Binds.ALL else run), rule.code
+        assert {*rule.policy} <= (every if rule.binds is not Binds.RUNNER else run), (
+            rule.code
+        )
 
 
 def test_what_a_resource_is_used_with_can_be_booked_for_as_short() -> None:

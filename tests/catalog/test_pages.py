@@ -176,12 +176,12 @@ def test_a_resource_shows_its_facts_limits_and_prices_in_words(
     assert "自带掩模版。" in read(app, park, "/resources/ETCH-1", lang="zh")
 
 
-def test_limits_of_bookings_are_not_shown_where_staff_run_the_tool(
+def test_limits_of_bookings_are_shown_where_staff_run_the_tool_too(
     app: Flask, park: Park
 ) -> None:
     with writing() as session:
         session.get_one(Resource, park.etcher.id).policy = {"max_minutes": 240}
-    assert "Limits of bookings" not in read(app, park, "/resources/ETCH-1")
+    assert "At most 4 h at a time." in read(app, park, "/resources/ETCH-1")
 
 
 def test_orders_are_named_only_where_a_limit_could_be_taken_to_bind_them(

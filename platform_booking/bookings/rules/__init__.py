@@ -71,8 +71,12 @@ def violations(picked: Picked, *, now: datetime) -> Iterator[Violation]:
             sense.add(Sense.NEAR)
     lifted = Sense.NEAR in sense and is_lifted(slot.stretch, picked)
     bound = {Binds.ALL}
-    if picked.by.runs_it:
-        bound |= {Binds.MEMBER, Binds.RUNNER} if picked.on.self_run else {Binds.MEMBER}
+    if (
+        picked.on.self_run or not picked.by.staff
+    ):  # staff answer for the plan of their tools
+        bound |= {Binds.LIMITED, Binds.MEMBER} if picked.by.runs_it else {Binds.LIMITED}
+    if picked.on.self_run and picked.by.runs_it:
+        bound.add(Binds.RUNNER)
     for rule in RULES.values():
         if rule.sense in sense and rule.binds in bound and not (lifted and rule.lifted):
             yield from rule.judge(picked, now)

@@ -26,6 +26,7 @@ class Binds(Enum):
     """Whom a rule binds."""
 
     ALL = "everybody"
+    LIMITED = "all but the platform's staff on tools that they run"
     MEMBER = "who books for himself"
     RUNNER = "who runs a self-run resource"
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from flask_babel import gettext as _
 
 from platform_booking.bookings.picked import Bookable, Picked, Slot, Stretch
-from platform_booking.bookings.rules.registry import Sense, rule
+from platform_booking.bookings.rules.registry import Binds, Sense, rule
 from platform_booking.bookings.rules.stretches import clock, minutes, spoken
 from platform_booking.catalog.models import ResourceKind, StayRule
 from platform_booking.errors import Violation
@@ -96,6 +96,7 @@ def grid(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("grid_minutes",),
     sense=Sense.ORDERED,
+    binds=Binds.LIMITED,
 )
 def coarse_grid(picked: Picked, now: datetime) -> Iterator[Violation]:
     """Times go in the steps that the resource keeps, counted from the hour."""
@@ -121,6 +122,7 @@ def _off_grid(code: str, slot: Slot, step: int) -> Iterator[Violation]:
     policy=("min_minutes", "lifted"),
     sense=Sense.ORDERED,
     lifted=True,
+    binds=Binds.LIMITED,
 )
 def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
     """So many minutes are booked at a time at least."""
@@ -147,6 +149,7 @@ def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
     policy=("max_minutes", "lifted"),
     sense=Sense.ORDERED,
     lifted=True,
+    binds=Binds.LIMITED,
 )
 def too_long(picked: Picked, now: datetime) -> Iterator[Violation]:
     """So many minutes are booked at a time at most."""
@@ -176,6 +179,7 @@ def _length(picked: Picked) -> int:
     soft=True,
     policy=("horizon_days",),
     sense=Sense.ORDERED,
+    binds=Binds.LIMITED,
 )
 def beyond_horizon(picked: Picked, now: datetime) -> Iterator[Violation]:
     """A stay begins within so many days from now."""
@@ -201,6 +205,7 @@ def beyond_horizon(picked: Picked, now: datetime) -> Iterator[Violation]:
     soft=True,
     policy=("notice_days", "notice_hours"),
     sense=Sense.ORDERED,
+    binds=Binds.LIMITED,
 )
 def short_notice(picked: Picked, now: datetime) -> Iterator[Violation]:
     """A stay is booked so long before it begins."""
