@@ -12,7 +12,7 @@ SECONDS = {
     "tests/test_demo.py": 120,
     "tests/test_pages.py": 115,
     "tests/bookings/test_race.py": 88,
-    "tests/security/test_malformed.py": 62,
+    "tests/security/test_malformed.py": 74,
     "tests/planning/test_scheduler.py": 42,
     "tests/planning/test_ways_out.py": 37,
     "tests/benchmarks/test_booking.py": 29,

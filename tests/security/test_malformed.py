@@ -137,10 +137,9 @@ def test_no_field_breaks_a_route_of_the_api(app: Flask) -> None:
         assert who is not None
         operation = described.operation(method, path)
         for name in described.arguments(operation):
-            # One schema reads the arguments that all lists share.
-            for value in WORST if name in met else TEXTS:
+            for value in TEXTS:
+                met.add(name)
                 ask(who, method, path, f"{name}={value[:40]!r}", query_string={name: value})
-            met.add(name)
         base = fill(RECIPES[f"{method} {endpoint}"].json or {})
         for where, body in described.bodies(operation, base):
             met.add(where.rpartition("=")[0])
@@ -235,8 +234,7 @@ class Page(HTMLParser):
 
 def test_no_form_and_no_link_breaks_a_page(app: Flask) -> None:
     ask = Asker(built(app))
-    # One form that several people find is tried by the first of them.
-    forms: dict[tuple[str, str, frozenset[str]], tuple[str, dict[str, str]]] = {}
+    forms: dict[tuple[str, str, str, frozenset[str]], dict[str, str]] = {}
     arguments: dict[tuple[str, str], str] = {}
     for method, endpoint in routes(app):
         if method != "GET" or is_api(endpoint) or endpoint.startswith(("api", "swagger")):
@@ -252,12 +250,12 @@ def test_no_form_and_no_link_breaks_a_page(app: Flask) -> None:
                 target = urlsplit(action).path or path
                 if target != "/sign-out":
                     forms.setdefault(
-                        (kind, _shape(target), frozenset(fields)),
-                        (who, fields | {"": target}),
+                        (kind, _shape(target), who, frozenset(fields)),
+                        fields | {"": target},
                     )
             for target, name in page.arguments | {(path, name) for name in query}:
                 arguments.setdefault((_shape(target), name), f"{who} {target}")
-    for (kind, _, _), (who, fields) in forms.items():
+    for (kind, _, who, _), fields in forms.items():
         target = fields.pop("")
         fields.pop("csrf_token", None)
         how = "query_string" if kind == "GET" else "data"
