@@ -28,6 +28,7 @@ from tests.factories import make_member, make_resource, writing
 from tests.waitlist.queue import HOUR, ZONE, entry_row, offers, run, tomorrow, wait
 
 CLIENTS = 16
+LEAST_TURNS, MOST_TURNS = 3, 30  # of a client; it goes on until some offer was taken
 
 
 @pytest.fixture
@@ -237,14 +238,16 @@ def test_sixteen_clients_mixed_never_go_beyond_the_capacity(place: Place) -> Non
         members = [make_member(session) for _n in range(CLIENTS)]
     place.tool = pool
     at = tomorrow()
-    stop = threading.Event()
+    stop, taken = threading.Event(), threading.Event()
 
     def client(n: int) -> Callable[[], object]:
         member, who, luck = members[n], actor(members[n]), random.Random(n)
         call = place.program(member)
 
         def deed() -> None:
-            for _turn in range(8):
+            for turn in range(MOST_TURNS):
+                if turn >= LEAST_TURNS and taken.is_set():
+                    break
                 start = at + luck.randrange(3) * HOUR
                 body = {"resource_id": str(pool.public_id), "quantity": luck.randint(1, 2)}
                 end = start + HOUR
@@ -258,9 +261,11 @@ def test_sixteen_clients_mixed_never_go_beyond_the_capacity(place: Place) -> Non
                 for entry in mine:
                     if entry["state"] == "offered":
                         act = luck.choice(["accept", "accept", "pass", "withdraw"])
-                        call("POST", f"/waiting/{entry['id']}/{act}")
+                        answer = call("POST", f"/waiting/{entry['id']}/{act}")
+                        if act == "accept" and answer.status_code == 200:
+                            taken.set()
                 held = call("GET", "/bookings?state=confirmed").json["items"]
-                if held and luck.random() < 0.6:
+                if held and luck.random() < 0.8:
                     call("POST", f"/bookings/{luck.choice(held)['id']}/cancel")
 
         assert who.organisation_id is not None
