@@ -222,7 +222,12 @@ def _named_twice(parts: Sequence[_Part]) -> Iterable[Violation]:
 def _settle_all(ask: Asking, asked: AskedSlot, parts: Sequence[_Part]) -> None:
     """Find a resource for every part that the rules allow, or list all that they say."""
     broken: list[Violation] = []
-    in_order = sorted(parts, key=lambda p: (p.asked.resource_id is None, str(p.left[0])))
+    # What is left to choice goes first, the slot's own part last of it: a rule of the
+    # others may ask for just that, as for the area that a licence is used in.
+    in_order = sorted(
+        parts,
+        key=lambda p: (p.asked.resource_id is not None, not p.where, str(p.left[0])),
+    )
     for part in in_order:
         others = [one for one in parts if one is not part]
         broken += _settle(ask, asked, part, others)

@@ -16,7 +16,7 @@ from flask import Flask
 
 from platform_booking.accounts.models import Organisation, Purpose
 from platform_booking.bookings import services
-from platform_booking.bookings.asking import AskedMove
+from platform_booking.bookings.asking import AskedMove, AskedPart, AskedSlot
 from platform_booking.bookings.models import Booking, Period, Quota
 from platform_booking.bookings.states import BookingState
 from platform_booking.catalog.models import (
@@ -315,6 +315,30 @@ def test_an_area_is_held_for_the_whole_time(engineer: Actor) -> None:
     assert broken(engineer, bench, hours=2) == {"area_needed"}
     book(engineer, area, at=HOUR, hours=1)
     assert broken(engineer, bench, hours=2) == set()
+
+
+def test_an_area_is_asked_for_by_capability_in_the_same_go(engineer: Actor) -> None:
+    with writing() as session:
+        for code in ("AREA.WET", "BENCH"):
+            make_capability(session, code)
+        area = make_resource(session, kind="pooled", capabilities=("AREA.WET",))
+        bench = make_resource(
+            session,
+            self_run=True,
+            policy={"requires": ["AREA.WET"]},
+            capabilities=("BENCH",),
+        )
+    for at, which in enumerate(({"resource_id": bench.public_id}, {"capability": "BENCH"})):
+        asked = AskedSlot(
+            **which,
+            starts_at=MONDAY + at * HOUR,
+            ends_at=MONDAY + (at + 1) * HOUR,
+            parts=(AskedPart(capability="AREA.WET"),),
+        )
+        with acting_as(engineer.identity):
+            line = services.book(asked, actor=engineer, now=NOW, zone=SHANGHAI)
+        assert line.parts[0].resource.id == area.id
+        assert line.booking.group_id == line.parts[0].booking.group_id
 
 
 def test_a_licence_serves_the_purposes_that_it_is_for(engineer: Actor) -> None:
