@@ -24,7 +24,9 @@ from platform_booking.catalog.models import (
 from platform_booking.web.actor import Actor
 from platform_booking.web.i18n import named
 
-CAPPED = ("per_day", "future_bookings", "future_minutes", "gap_minutes", "rolling")
+CAPPED = (
+    "per_day", "future_bookings", "future_minutes", "gap_minutes", "rolling", "grants",
+)  # fmt: skip
 """Keys of a policy that limit what one member holds: two of his requests must not meet."""
 
 
@@ -73,6 +75,7 @@ def bookable(
         no_show_limit=policy.get("no_show_limit"),
         no_show_days=policy.get("no_show_days", 90),
         ban_days=policy.get("ban_days", 30),
+        is_class="grants" in policy,
         least_quantity=policy.get("min_area_001mm2", 1),
         quantity_step=policy.get("area_step_001mm2", 1),
         opening=_opening(resource, slot, now=now, zone=zone),

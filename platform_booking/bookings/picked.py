@@ -51,6 +51,7 @@ class Bookable:
     no_show_limit: int | None = None  # so many within the days below: barred
     no_show_days: int = 90
     ban_days: int = 30
+    is_class: bool = False  # being there grants a qualification to the person
     least_quantity: int = 1
     quantity_step: int = 1
     opening: tuple[Stretch, ...] = ()  # sorted, covering the stay at least

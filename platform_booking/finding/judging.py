@@ -31,7 +31,7 @@ _OF_BUDDY = frozenset({"buddy_needed", "buddy_elsewhere"})
 _OF_OTHERS = _OF_BUDDY | {"area_needed"}
 """Rules about what must be there, too, at some times."""
 
-_OF_RUN = frozenset({"class_quota", "registration_closed", "run_called_off"})
+_OF_RUN = frozenset({"class_quota", "one_seat", "registration_closed", "run_called_off"})
 """Rules of one dated run, which another run may satisfy."""
 
 _OF_THE_HOUR = frozenset(

@@ -47,6 +47,7 @@ from tests.factories import (
     make_calendar,
     make_capability,
     make_member,
+    make_occurrence,
     make_operator,
     make_organisation,
     make_platform,
@@ -339,6 +340,15 @@ def test_an_area_is_asked_for_by_capability_in_the_same_go(engineer: Actor) -> N
             line = services.book(asked, actor=engineer, now=NOW, zone=SHANGHAI)
         assert line.parts[0].resource.id == area.id
         assert line.booking.group_id == line.parts[0].booking.group_id
+
+
+def test_a_member_sits_in_a_class_once(engineer: Actor) -> None:
+    with writing() as session:
+        room = make_resource(session, kind="event", capacity=9, policy={"grants": "Q"})
+        run = make_occurrence(session, room)
+    seat = {"hours": 2, "occurrence_id": run.public_id}
+    book(engineer, room, **seat)
+    assert broken(engineer, room, **seat) == {"one_seat"}
 
 
 def test_a_licence_serves_the_purposes_that_it_is_for(engineer: Actor) -> None:

@@ -317,6 +317,21 @@ def test_run_called_off() -> None:
     assert broken(pick(on=shuttle, run=run)) == {"run_called_off": "occurrence_id"}
 
 
+def test_one_seat() -> None:
+    """A class seats each member once; another event gives him what he asks for."""
+    room = tool(ResourceKind.EVENT, capacity=100, is_class=True)
+    run = Run(occurrence_named=True, occurrence_fits=True)
+    assert broken(pick(on=room, run=run)) == {}
+    two = pick(slot(quantity=2), room, run=run)
+    assert broken(two) == {"one_seat": "quantity"}
+    again = pick(on=room, run=run, by=Asker(held=(slot().stretch,)))
+    assert broken(again) == {"one_seat": "occurrence_id"}
+    for seen in (two, again):
+        assert broken(replace(seen, on=replace(room, is_class=False))) == {}
+        staff = replace(seen.by, staff=True)
+        assert broken(replace(seen, by=staff)) == {}
+
+
 def test_class_quota() -> None:
     """What firms of the class hold, and what is asked for, together."""
     shuttle = tool(ResourceKind.EVENT, capacity=100)

@@ -1,4 +1,4 @@
-"""How much of a self-run resource one member may hold."""
+"""How much of a resource one member may hold."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -239,3 +239,34 @@ def barred_until(
         if times[n] - times[n - limit + 1] <= within
     ]
     return max(bars, default=None)
+
+
+@rule(
+    "one_seat",
+    needs=_OWN,
+    policy=("grants",),
+    sense=Sense.ORDERED,
+    binds=Binds.MEMBER,
+)
+def one_seat(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """Of a class that grants a qualification, each member takes one seat: his own."""
+    slot, on = picked.slot, picked.on
+    if not on.is_class:
+        return
+    own = any(overlap(stay, slot.stretch) for stay in picked.by.held)
+    if own or slot.quantity > 1:
+        yield Violation(
+            "one_seat",
+            _(
+                "you have a seat in this class already; a colleague who wants one books it"
+                " himself"
+            )
+            if own
+            else _(
+                "a class qualifies the person who sits in it: ask for one seat; colleagues"
+                " book their own"
+            ),
+            "occurrence_id" if own else "quantity",
+            1,
+            slot.quantity + own,
+        )
