@@ -22,6 +22,7 @@ from platform_booking.bookings import views as bookings_views
 from platform_booking.catalog import api as catalog_api
 from platform_booking.catalog import services as catalog_services
 from platform_booking.catalog import views as catalog_views
+from platform_booking.catalog import wording as catalog_wording
 from platform_booking.db import NOBODY, acting_as, db
 from platform_booking.errors import Misconfigured
 from platform_booking.events import api as events_api
@@ -164,6 +165,7 @@ def _web(app: Flask) -> None:
         app.register_blueprint(blueprint)
     api.init_app(app, APIS)
     app.jinja_env.globals.update(
+        amount_in_words=catalog_wording.amount,
         order_reasons=plans_views.order_reasons,
         order_plan=plans_views.order_plan,
         order_proposals=plans_views.order_proposals,

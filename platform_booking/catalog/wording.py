@@ -82,6 +82,8 @@ def amount(quantity: int, unit: str) -> str:
         return f"{quantity / 100:,g} mm²"
     if not unit:
         return f"{quantity:,}"
+    if quantity == 1 and not in_chinese():
+        return f"1 {unit}"  # its code is the English singular
     return f"{quantity:,} {_UNITS.get(unit, unit)}"
 
 
