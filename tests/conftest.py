@@ -26,6 +26,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -146,11 +147,25 @@ def client(app: Flask) -> Visitor:
     return cast("Visitor", app.test_client())
 
 
+@pytest.fixture(scope="session")
+def gunicorn() -> Iterator[Callable[[Urls], Service]]:
+    """Return what starts gunicorn for the first test that needs it; it serves the others, too.
+
+    Every test's own database has the same name, so its connections are made anew.
+    """
+    with ExitStack() as until_the_end:
+        yield cache(lambda urls: until_the_end.enter_context(Service(urls)))
+
+
 @pytest.fixture
-def live_url(database: Urls) -> Iterator[str]:
+def live_url(
+    database: Urls, gunicorn: Callable[[Urls], Service], request: pytest.FixtureRequest
+) -> Iterator[str]:
     """Serve the test's database with gunicorn, as in production; give the address."""
-    with Service(database) as service:
-        yield service.url
+    service, failed = gunicorn(database), request.session.testsfailed
+    yield service.url
+    if request.session.testsfailed > failed:
+        print(service.log())
 
 
 @pytest.fixture(scope="session")
