@@ -1,6 +1,5 @@
 """The command line when the database is not there, is bare, or lets it in as another."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -11,8 +10,9 @@ from flask import Flask
 
 from platform_booking.app import create_app
 from platform_booking.catalog import loader
+from platform_booking.db import db
 from platform_booking.embedded import Urls
-from tests.cluster import TEST_SECRET, Cluster, settings_for
+from tests.cluster import Cluster, settings_for
 from tests.service import ROOT, environment
 
 NOWHERE = (
@@ -48,25 +48,16 @@ def file(tmp_path: Path) -> Path:
 
 
 def run(urls: Urls, words: Sequence[str], file: Path) -> str:
-    """Run a command as people do; return what it says on ending with status 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "wsgi"]
-        + [word.format(file=file) for word in words],
-        check=False,
-        cwd=ROOT,
-        env=environment(
-            urls,
-            OWNER_DATABASE_URL=urls.owner,
-            JOB_DATABASE_URL=urls.job,
-            PB_DEMO="yes",
-        ),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 1, done.stderr
-    assert "Traceback" not in done.stderr
-    assert "hush" not in done.stdout + done.stderr
+    """Run a command; return what it says on ending with status 1."""
+    app: Flask = create_app(settings_for(urls, demo=True))
+    done = app.test_cli_runner().invoke(args=[word.format(file=file) for word in words])
+    assert done.exit_code == 1, done.output
+    with app.app_context():
+        db.session.remove()
+        for engine in db.engines.values():
+            engine.dispose()
+    assert isinstance(done.exception, SystemExit)  # no traceback
+    assert "hush" not in done.output
     return done.stderr
 
 
@@ -81,27 +72,36 @@ def test_without_a_database_a_command_says_which_address_to_check(
     )
 
 
-def test_migrations_without_a_database_name_the_owners_address(file: Path) -> None:
-    said = run(urls_to_nowhere(), ("db", "upgrade"), file)
+def test_migrations_without_a_database_name_the_owners_address() -> None:
+    nowhere = urls_to_nowhere()
+    said = in_a_process(environment(nowhere, OWNER_DATABASE_URL=nowhere.owner))
+    assert "hush" not in said
     assert "the database does not answer: check OWNER_DATABASE_URL" in said
     assert "postgresql+psycopg://pb_owner:***@127.0.0.1:1/park" in said
     assert "Connection refused" in said
 
 
-def test_migrations_without_the_owners_address_say_so(file: Path) -> None:
+def test_migrations_without_the_owners_address_say_so() -> None:
+    nameless = environment(urls_to_nowhere())
+    nameless.pop("OWNER_DATABASE_URL", None)
+    said = in_a_process(nameless)
+    assert "OWNER_DATABASE_URL is not set; migrations run as the owner" in said
+
+
+def in_a_process(environ: dict[str, str]) -> str:
+    """Migrate as people do; return what is said on ending with status 1."""
     done = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"],
         check=False,
         cwd=ROOT,
-        env={k: v for k, v in os.environ.items() if k != "OWNER_DATABASE_URL"}
-        | {"DATABASE_URL": urls_to_nowhere().web, "SECRET_KEY": TEST_SECRET},
+        env=environ,
         capture_output=True,
         text=True,
         timeout=60,
     )
     assert done.returncode == 1
-    assert "OWNER_DATABASE_URL is not set; migrations run as the owner" in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 @pytest.mark.parametrize("words", EVERY, ids=name)
