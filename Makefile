@@ -11,7 +11,7 @@ PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet install
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench soak migrations clean
+.PHONY: help run test check bench soak sweep migrations clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -36,6 +36,9 @@ bench: $(VENV)/.dev  ## Measure: BENCH=plan and others in benchmarks/
 
 soak: $(VENV)/.dev  ## 20,000 mixed attempts by 16 clients, judged; some ten minutes
 	$(PYTHON) -m tests.soak
+
+sweep: $(VENV)/.browser  ## What `make test` takes a share of, whole: values, attempts, pages; some six minutes
+	$(PYTHON) -m pytest -q --whole tests/security/test_malformed.py tests/bookings/test_race.py tests/test_pages.py
 
 clean:  ## Remove .venv and caches; data under var/ stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

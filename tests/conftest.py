@@ -203,6 +203,13 @@ def _is_policy(text: str) -> bool:
     return "Content Security Policy" in text
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a run be longer than everybody's: `make sweep`."""
+    parser.addoption(
+        "--whole", action="store_true", help="every value and attempt, not a share of them"
+    )
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let several workers begin with what takes long; one alone keeps the usual order."""
     if hasattr(config, "workerinput"):
