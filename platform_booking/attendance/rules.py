@@ -20,9 +20,10 @@ FORGOTTEN = timedelta(minutes=30)
 # What is said of a slot and not of the person who runs it: a hand-over changes no slot.
 OF_THE_SLOT = frozenset(
     {
-        "past", "short_notice", "beyond_horizon", "too_short", "too_long", "too_far",
-        "over_a_year", "grid", "closed", "outage", "empty", "wafers_undeclared",
-        "wafer_size", "recipe_wafer_size", "materials_class", "material_flags",
+        "past", "short_notice", "cut_off", "beyond_horizon", "too_short", "too_long",
+        "too_far", "recipe_length", "over_a_year", "grid", "closed", "outage", "empty",
+        "wafers_undeclared", "wafer_size", "recipe_wafer_size", "materials_class",
+        "material_flags",
         "class_window", "inactive", "unknown_project", "quantity", "registration_closed",
         "no_recipe", "recipe_required", "no_occurrence", "occurrence_required",
         "area_needed", "taken_back",
@@ -37,8 +38,11 @@ OF_THE_PIECE = frozenset(
 )  # fmt: skip
 # What a stay that has begun cannot meet any more, and need not.
 BEFORE_THE_START = frozenset(
-    {"past", "short_notice", "wafers_undeclared", "too_short", "beyond_horizon"}
-)
+    {
+        "past", "short_notice", "cut_off", "wafers_undeclared", "too_short",
+        "beyond_horizon",
+    }
+)  # fmt: skip
 
 
 def checkin_opens(policy: Mapping[str, Any], starts_at: datetime) -> datetime:

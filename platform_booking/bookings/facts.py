@@ -26,6 +26,7 @@ from platform_booking.bookings.facts_policy import bookable, capacity_of, is_sta
 from platform_booking.bookings.facts_rows import Named, Row, rows, where
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.picked import Asker, Picked, Run, Slot
+from platform_booking.bookings.rules import GRID_MIN
 from platform_booking.catalog.hours import Hours, week_of
 from platform_booking.catalog.models import (
     Calendar,
@@ -315,6 +316,7 @@ def _run(
         recipe_named=recipe_named,
         recipe_fits=recipe is not None,
         recipe_wafer_mm=recipe.wafer_mm if recipe else None,
+        recipe_min=-(-recipe.duration_min // GRID_MIN) * GRID_MIN if recipe else None,
         occurrence_named=occurrence_named,
         occurrence_fits=occurrence is not None
         and (occurrence.starts_at, occurrence.ends_at) == (slot.starts_at, slot.ends_at),

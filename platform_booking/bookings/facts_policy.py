@@ -61,6 +61,7 @@ def bookable(
         most_min=policy.get("max_minutes"),
         horizon_days=policy.get("horizon_days"),
         notice_hours=notice_hours(policy),
+        cutoff_hours=policy.get("cutoff_hours"),
         per_day=policy.get("per_day"),
         future_min=policy.get("future_minutes"),
         future_count=policy.get("future_bookings"),

@@ -12,6 +12,7 @@ from platform_booking.bookings import queries, week
 from platform_booking.bookings.facts_policy import notice_hours
 from platform_booking.bookings.picked import Stretch
 from platform_booking.bookings.queries import Taken
+from platform_booking.bookings.rules import GRID_MIN
 from platform_booking.bookings.week import Day, Span, Why
 from platform_booking.catalog.hours import attended_hours, opening_hours, spans
 from platform_booking.catalog.models import Recipe, Resource, ResourceKind, StayRule
@@ -116,7 +117,8 @@ def _suggested(
     """Return the first free place where the whole stay lies within opening hours."""
     if resource.kind is ResourceKind.EVENT or resource.stay_rule is not StayRule.INSIDE:
         return None
-    length = timedelta(minutes=recipe.duration_min if recipe else resource.typical_minutes)
+    usual = recipe.duration_min if recipe else resource.typical_minutes
+    length = timedelta(minutes=-(-usual // GRID_MIN) * GRID_MIN)
     room = resource.capacity if resource.kind is ResourceKind.POOLED else 1
     notice = timedelta(hours=notice_hours(resource.policy) or 0)
     start = week.first_free(

@@ -37,6 +37,7 @@ class Bookable:
     most_min: int | None = None
     horizon_days: int | None = None
     notice_hours: int | None = None
+    cutoff_hours: int | None = None  # before a shared run, by when its loads are told
     per_day: int | None = None  # stays of one member that touch one local day
     future_min: int | None = None  # that one member may hold ahead
     future_count: int | None = None
@@ -83,6 +84,7 @@ class Run:
     recipe_named: bool = False
     recipe_fits: bool = False
     recipe_wafer_mm: int | None = None
+    recipe_min: int | None = None  # how long it takes, in whole slots
     occurrence_named: bool = False
     occurrence_fits: bool = False  # of this resource, at just these times
     closes_at: datetime | None = None

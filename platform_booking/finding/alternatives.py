@@ -21,7 +21,14 @@ from platform_booking.finding.asking import Beside, Wish
 from platform_booking.finding.judging import Judge, of_time
 from platform_booking.finding.lanes import LaneMaker, Size, instant, slot_after, slot_of
 from platform_booking.finding.queries import Able, Read
-from platform_booking.finding.search import Interval, Lane, longest_from, of_length
+from platform_booking.finding.search import (
+    Interval,
+    Lane,
+    Piece,
+    longest_from,
+    of_length,
+    pieces,
+)
 from platform_booking.web.actor import Actor
 
 _AROUND = timedelta(days=7)
@@ -124,6 +131,8 @@ def alternatives(
 def _long_enough(asked: AskedSlot, own: Resource) -> tuple[AskedSlot, bool]:
     """Return a slot as long as its resource wants it at least, and if it was not."""
     least = own.policy.get("min_minutes")
+    if own.kind is ResourceKind.BATCH:
+        return asked, False  # its recipe says how long it takes
     if least is None or asked.ends_at - asked.starts_at >= timedelta(minutes=least):
         return asked, False
     return replace(asked, ends_at=asked.starts_at + timedelta(minutes=least)), True
@@ -228,6 +237,7 @@ class _Near:
         if tools:
             self._judge.look_at([self._able[row_id] for row_id in tools], self._wish)
         for lane in self._own:
+            yield from islice(self._by_recipe(lane), 1)
             yield from islice(self._pleasing(Kind.EARLIER, self._before(lane)), 1)
             yield from islice(self._pleasing(Kind.LATER, self._after(lane)), 1)
         yield from self._pleasing(Kind.OTHER_TOOL, iter(elsewhere))
@@ -240,6 +250,17 @@ class _Near:
             self._judge.look_at([self._able[lane.resource]], self._wish)
             same = (spot for spot in self._spots(lane) if spot.start == self._start)
             yield from islice(self._pleasing(Kind.LONGER, same), 1)
+
+    def _by_recipe(self, lane: Lane) -> Iterator[Alternative]:
+        """Yield the slot itself as long as its recipe takes, where that was not asked."""
+        if lane.kind is ResourceKind.BATCH:
+            grown = lane.length > self._end - self._start
+            same = (
+                spot
+                for spot in self._spots(lane)
+                if spot.start == self._start and spot.end != self._end
+            )
+            yield from self._pleasing(Kind.LONGER if grown else Kind.SHORTER, same)
 
     def _before(self, lane: Lane) -> Iterator[_Spot]:
         """Yield places that start earlier, the nearest first."""
@@ -272,31 +293,40 @@ class _Near:
         if resource.policy.get("max_minutes") is not None:
             most: int = resource.policy["max_minutes"]
             below = min(below, self._start + most // GRID_MIN + 1)
-        if resource.kind is ResourceKind.EVENT or self._start < self._within[0]:
+        if resource.kind in {ResourceKind.EVENT, ResourceKind.BATCH}:
+            return
+        if self._start < self._within[0]:
             return
         end = longest_from(lane, self._start, below=below)
         if end is not None:
             yield _Spot(lane, self._start, end)
 
     def _spots(self, lane: Lane) -> list[_Spot]:
-        """Return places of the length asked, sorted: the edges of what is free, strides."""
+        """Return places of the length asked, sorted: the edges of what is free, strides.
+
+        A shared run is as long as its recipe takes.
+        """
         spots = [
             _Spot(lane, place.start, place.end, place.key)
             for place in lane.fixed
             if place.room >= lane.quantity and lane.earliest <= place.start <= lane.latest
         ]
-        length = self._end - self._start
         near = {self._start + n for n in (-_STRIDE, -1, 0, 1, _STRIDE)}
         if lane.kind is not ResourceKind.EVENT:
-            for piece in of_length(lane, length, self._within):
+            for piece in self._pieces(lane):
                 starts = {piece.first, piece.last, *near}
                 starts.update(range(piece.first, piece.last, _STRIDE))
                 spots += [
-                    _Spot(lane, start, start + length)
+                    _Spot(lane, start, start + piece.length)
                     for start in starts
                     if piece.first <= start <= piece.last
                 ]
         return sorted(spots, key=lambda spot: spot.start)
+
+    def _pieces(self, lane: Lane) -> list[Piece]:
+        if lane.kind is ResourceKind.BATCH:
+            return pieces(lane, self._within)
+        return of_length(lane, self._end - self._start, self._within)
 
     def _pleasing(self, kind: Kind, spots: Iterator[_Spot]) -> Iterator[Alternative]:
         """Yield what the rules accept."""

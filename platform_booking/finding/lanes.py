@@ -15,7 +15,10 @@ from platform_booking.finding.search import Interval, Lane, Place, Taken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How long a stay is to be, and of how much. `minutes` None is the usual length."""
+    """How long a stay is to be, and of how much. `minutes` None is the usual length.
+
+    A shared run lasts as long as its recipe takes, whatever is asked.
+    """
 
     minutes: int | None = None
     quantity: int = 1
@@ -77,7 +80,8 @@ class LaneMaker:
         stays = self.read.stays.get(resource.id, ())
         earliest, latest = self._bounds(resource)
         step = _step(resource)
-        length = -(-(size.minutes or usual) // GRID_MIN)
+        asked = None if recipe else size.minutes  # a run lasts as long as its recipe
+        length = -(-(asked or usual) // GRID_MIN)
         length = -(-length // step) * step
         family = (recipe.family if recipe else None) or ""
         return Lane(
@@ -90,7 +94,7 @@ class LaneMaker:
             recipe=recipe.id if recipe else None,
             down=self.read.down.get(resource.id, ()),
             taken=[Taken(s.start, s.end, s.quantity) for s in stays],
-            fixed=tuple(self._fixed(resource, recipe, stays, size, length)),
+            fixed=tuple(self._fixed(resource, recipe, stays, length)),
             length=length,
             step=step,
             quantity=size.quantity,
@@ -116,7 +120,6 @@ class LaneMaker:
         resource: Resource,
         recipe: Recipe | None,
         stays: Iterable[Stay],
-        size: Size,
         length: int,
     ) -> Iterator[Place]:
         if resource.kind is ResourceKind.EVENT:
@@ -137,7 +140,7 @@ class LaneMaker:
                     at = (stay.start, stay.end)
                     loads[at] = loads.get(at, 0) + stay.quantity
             for (start, end), loaded in loads.items():
-                if size.minutes is None or end - start >= length:
+                if end - start == length or resource.stay_rule is StayRule.WORKING:
                     yield Place(start, end, recipe.capacity - loaded)
 
     def _opening(self, resource: Resource) -> list[Interval]:

@@ -38,8 +38,9 @@ GRID_MIN = 5
 _CHANGES = frozenset(
     {
         "outage", "taken_back", "gap", "per_day", "rolling", "quota", "future_bookings",
-        "future_minutes", "promised_as_buddy", "area_needed", "short_notice", "past",
-        "occurrence_required", "no_occurrence", "registration_closed", "class_quota",
+        "future_minutes", "promised_as_buddy", "area_needed", "short_notice", "cut_off",
+        "past", "occurrence_required", "no_occurrence", "registration_closed",
+        "class_quota",
     }
 )  # fmt: skip
 # What another place within the window may please.

@@ -112,7 +112,9 @@ def ground(app: Flask) -> Field:
         unary = make_resource(session, kind="unary")
         pool = make_resource(session, kind="pooled", capacity=4)
         oven = make_resource(session, kind="batch", capacity=6)
-        recipes = [make_recipe(session, oven, capacity=6) for _ in range(2)]
+        recipes = [
+            make_recipe(session, oven, capacity=6, duration_min=120) for _ in range(2)
+        ]
         firms = [make_organisation(session) for _ in range(FIRMS)]
         members = [
             make_member(session, organisation=firms[n % FIRMS]) for n in range(CLIENTS)

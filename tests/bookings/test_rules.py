@@ -252,6 +252,24 @@ def test_gap() -> None:
     assert broken(pick(slot(at=2 * HOUR), on, by=replace(by, runs_it=False))) == {}
 
 
+def test_recipe_length() -> None:
+    on = tool(kind=ResourceKind.BATCH)
+    run = Run(recipe_named=True, recipe_fits=True, recipe_min=120)
+    assert broken(pick(slot(hours=2), on, run=run)) == {}
+    for hours in (1, 3):
+        assert broken(pick(slot(hours=hours), on, run=run)) == {"recipe_length": "ends_at"}
+
+
+def test_cut_off() -> None:
+    on = tool(kind=ResourceKind.BATCH, cutoff_hours=16)
+    run = Run(recipe_named=True, recipe_fits=True, recipe_min=60)
+    until = MONDAY - 16 * HOUR
+    assert broken(pick(slot(), on, run=run), now=until) == {}
+    assert broken(pick(slot(), on, run=run), now=until + HOUR) == {"cut_off": "starts_at"}
+    staff = Asker(runs_it=False)
+    assert broken(pick(slot(), on, run=run, by=staff), now=until + HOUR) == {}
+
+
 def test_wafers_undeclared() -> None:
     on = tool(wafer_mm=(150,))
     assert broken(pick(on=on)) == {"wafers_undeclared": "wafer_mm"}

@@ -144,6 +144,9 @@ def test_a_full_run_comes_with_the_next_one_that_has_room(world) -> None:
     assert found["later"] == [("F1", "08T03:00", "08T04:00")]
     asked = slot(furnace, 4.5, 1, recipe_id=str(recipe.public_id), quantity=5)
     assert refused(world, 409, asked)["later"] == [("F1", "08T05:00", "08T06:00")]
+    for hours, kind in ((0.5, "longer"), (3, "shorter")):
+        asked = slot(furnace, 0, hours, recipe_id=str(recipe.public_id))
+        assert refused(world, 422, asked)[kind] == [("F1", "08T00:00", "08T01:00")]
 
 
 def test_a_sold_out_run_comes_with_other_runs(world) -> None:

@@ -1,13 +1,14 @@
 """Shared runs, dated runs, and how much is asked for."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from flask_babel import gettext as _
 
 from platform_booking.bookings.picked import Picked
-from platform_booking.bookings.rules.registry import rule
-from platform_booking.catalog.models import ResourceKind
+from platform_booking.bookings.rules.registry import Binds, Sense, rule
+from platform_booking.bookings.rules.stretches import minutes
+from platform_booking.catalog.models import ResourceKind, StayRule
 from platform_booking.errors import Violation
 
 
@@ -19,6 +20,70 @@ def recipe_required(picked: Picked, now: datetime) -> Iterator[Violation]:
             "recipe_required",
             _("choose one of the recipes of %(name)s", name=picked.on.name),
             "recipe_id",
+        )
+
+
+@rule("recipe_length", needs="the recipe, the slot", soft=True, sense=Sense.ORDERED)
+def recipe_length(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """A shared run lasts as long as its recipe takes, and no limit on length binds it."""
+    slot, most = picked.slot, picked.run.recipe_min
+    if picked.on.kind is not ResourceKind.BATCH or most is None:
+        return
+    asked = minutes(_worked(picked))
+    if asked != most:
+        ends_at = slot.starts_at + timedelta(minutes=most)
+        yield Violation(
+            "recipe_length",
+            _(
+                "the recipe takes %(minutes)s min, not %(asked)s; let it end at %(ends)s",
+                minutes=most,
+                asked=asked,
+                ends=f"{ends_at.astimezone(picked.zone):%Y-%m-%d %H:%M}",
+            ),
+            "ends_at",
+            most,
+            asked,
+        )
+
+
+def _worked(picked: Picked) -> timedelta:
+    """Return how long a stay is, without the closed hours in which the work rests."""
+    slot, on = picked.slot, picked.on
+    if on.stay is not StayRule.WORKING:
+        return slot.ends_at - slot.starts_at
+    pieces = (
+        min(closes, slot.ends_at) - max(opens, slot.starts_at)
+        for opens, closes in on.opening
+    )
+    return sum((piece for piece in pieces if piece > timedelta(0)), timedelta(0))
+
+
+@rule(
+    "cut_off",
+    needs="the slot",
+    soft=True,
+    policy=("cutoff_hours",),
+    sense=Sense.NEAR,
+    binds=Binds.MEMBER,
+)
+def cut_off(picked: Picked, now: datetime) -> Iterator[Violation]:
+    """The loads of a shared run are announced so many hours before it begins."""
+    hours = picked.on.cutoff_hours
+    if picked.on.kind is not ResourceKind.BATCH or hours is None:
+        return
+    last = picked.slot.starts_at - timedelta(hours=hours)
+    if now > last:
+        yield Violation(
+            "cut_off",
+            _(
+                "loads of %(name)s are announced %(hours)s h before the run, and that was"
+                " %(last)s; choose a later run",
+                name=picked.on.name,
+                hours=hours,
+                last=f"{last.astimezone(picked.zone):%Y-%m-%d %H:%M}",
+            ),
+            "starts_at",
+            hours,
         )
 
 

@@ -127,7 +127,7 @@ def _off_grid(code: str, slot: Slot, step: int) -> Iterator[Violation]:
 def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
     """So many minutes are booked at a time at least."""
     least, length = picked.on.least_min, _length(picked)
-    if least is not None and length < least:
+    if least is not None and length < least and not picked.run.recipe_min:
         yield Violation(
             "too_short",
             _(
@@ -154,7 +154,7 @@ def too_short(picked: Picked, now: datetime) -> Iterator[Violation]:
 def too_long(picked: Picked, now: datetime) -> Iterator[Violation]:
     """So many minutes are booked at a time at most."""
     most, length = picked.on.most_min, _length(picked)
-    if most is not None and length > most:
+    if most is not None and length > most and not picked.run.recipe_min:
         yield Violation(
             "too_long",
             _(
