@@ -188,6 +188,19 @@ CREATE FUNCTION class_sold(run int, but bigint)
    WHERE o.id = run AND o.quotas ? f.priority_class GROUP BY 1
 $$;
 
+-- How much a shared run holds in which each of these bookings is. Sums alone: who is in a run
+-- learns how full it is.
+CREATE FUNCTION run_loads(which bigint[])
+  RETURNS TABLE (booking_id bigint, quantity bigint)
+  LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  SELECT b.id, sum(o.quantity) FROM booking b
+    JOIN booking o ON o.platform_id = b.platform_id AND o.ends_at = b.ends_at AND o.starts_at = b.starts_at
+     AND o.resource_id = b.resource_id AND o.recipe_id = b.recipe_id
+     AND (o.active OR o.status IN ('completed', 'aborted', 'no_show'))
+   WHERE b.id = ANY (which) AND (b.active OR b.status IN ('completed', 'aborted', 'no_show'))
+   GROUP BY 1
+$$;
+
 -- Whom a member may name as his second person on a resource: those who could be it.
 CREATE FUNCTION possible_buddies(on_resource int)
   RETURNS TABLE (public_id uuid, name text, staff bool)
@@ -217,6 +230,7 @@ SIGNATURES = (
     "take_time_back(int, uuid, timestamptz, timestamptz, text)",
     "give_time_back(int, timestamptz)",
     "class_sold(int, bigint)",
+    "run_loads(bigint[])",
 )
 
 

@@ -17,6 +17,7 @@ from platform_booking.attendance import (
 )
 from platform_booking.attendance.offering import offered
 from platform_booking.bookings import queries as bookings
+from platform_booking.bookings import sharing
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.schemas import BookingSchema
 from platform_booking.clock import utcnow
@@ -282,4 +283,5 @@ def usage(args: dict[str, Any]) -> dict[str, Any]:
 
 def with_etag(line: BookingLine) -> Any:
     """Return a booking with the version that a next change may name."""
-    return line, 200, {"ETag": f'"{line.booking.version}"'}
+    told = sharing.with_run(db.session(), line)
+    return told, 200, {"ETag": f'"{line.booking.version}"'}

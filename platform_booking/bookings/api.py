@@ -7,7 +7,14 @@ from uuid import UUID
 from flask import current_app, url_for
 from flask_babel import gettext as _
 
-from platform_booking.bookings import queries, schemas, series, series_schemas, services
+from platform_booking.bookings import (
+    queries,
+    schemas,
+    series,
+    series_schemas,
+    services,
+    sharing,
+)
 from platform_booking.bookings.asking import AskedMove, AskedSeries, AskedSlot
 from platform_booking.bookings.queries import BookingLine, Wanted
 from platform_booking.clock import utcnow
@@ -48,7 +55,7 @@ def book(asked: AskedSlot) -> Any:
         zone=current_app.config["SETTINGS"].zone,
     )
     where = url_for("bookings_api.show", booking_id=line.booking.public_id)
-    return line, 201, {"Location": where, **_etag(line)}
+    return sharing.with_run(db.session(), line), 201, {"Location": where, **_etag(line)}
 
 
 @bp.post("/bookings/series")
@@ -102,7 +109,7 @@ def index(args: dict[str, Any]) -> dict[str, Any]:
         limit=page.limit,
         offset=page.offset,
     )
-    return paged(list(found), total=total, page=page)
+    return paged(sharing.with_runs(db.session(), found), total=total, page=page)
 
 
 @bp.get("/bookings/<uuid:booking_id>")
@@ -110,7 +117,7 @@ def index(args: dict[str, Any]) -> dict[str, Any]:
 def show(booking_id: UUID) -> Any:
     """Show a booking."""
     line = queries.booking_line(db.session(), booking_id)
-    return line, 200, _etag(line)
+    return sharing.with_run(db.session(), line), 200, _etag(line)
 
 
 @bp.patch("/bookings/<uuid:booking_id>")
@@ -127,7 +134,7 @@ def move(asked: AskedMove, booking_id: UUID) -> Any:
         now=utcnow(),
         zone=current_app.config["SETTINGS"].zone,
     )
-    return line, 200, _etag(line)
+    return sharing.with_run(db.session(), line), 200, _etag(line)
 
 
 @bp.post("/bookings/<uuid:booking_id>/cancel")
@@ -142,7 +149,7 @@ def cancel(booking_id: UUID) -> Any:
         actor=current_actor(),
         now=utcnow(),
     )
-    return line, 200, _etag(line)
+    return sharing.with_run(db.session(), line), 200, _etag(line)
 
 
 @bp.get("/resources/<uuid:resource_id>/busy")

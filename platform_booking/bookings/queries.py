@@ -32,6 +32,15 @@ from platform_booking.errors import NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedRun:
+    """The run that a booking is a load of, as far as whoever is in it may know."""
+
+    loaded: int  # of all firms together
+    least: int  # what the recipe needs
+    cost_share: float  # of this booking, between 0 and 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BookingLine:
     """One booking and what it names, as far as the asker may see it.
 
@@ -51,6 +60,7 @@ class BookingLine:
     buddy: Member | None = None  # None, too, where the asker does not see him
     parts: tuple["BookingLine", ...] = ()  # what was booked together with it
     chosen_because: str | None = None  # known to whoever has just booked
+    run: SharedRun | None = None  # that it is a load of, where `sharing` was asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -246,6 +246,18 @@ class TogetherSchema(Schema):
     chosen_because = fields.String(allow_none=True, required=True)
 
 
+class SharedRunSchema(Schema):
+    """The run that a booking is a load of. Whose the other loads are, it does not tell."""
+
+    loaded = fields.Integer(
+        required=True, metadata={"description": "The loads of all together."}
+    )
+    least = fields.Integer(
+        required=True,
+        metadata={"description": "What the recipe needs; with less the run lapses."},
+    )
+
+
 class BookingSchema(Schema):
     """A booking. `version` is what If-Match of a change names."""
 
@@ -279,6 +291,14 @@ class BookingSchema(Schema):
         allow_none=True,
         required=True,
         metadata={"description": "Why this resource was chosen; in the answer to booking."},
+    )
+    run = fields.Nested(SharedRunSchema, allow_none=True, required=True)
+    cost_share = fields.Float(
+        attribute="run.cost_share",
+        dump_default=None,
+        allow_none=True,
+        required=True,
+        metadata={"description": "Of a shared run: its part of the run's loads, 0 to 1."},
     )
     buddy = fields.Nested(
         PersonSchema,

@@ -50,6 +50,9 @@ SPENT = frozenset(
 )
 """States that take up no capacity any more and still count towards caps and quotas."""
 
+TOOK_PLACE = frozenset({BookingState.COMPLETED, BookingState.ABORTED, BookingState.NO_SHOW})
+"""States that take up no capacity any more and were loads of their run to its end."""
+
 MOVES: dict[BookingState, frozenset[BookingState]] = {
     BookingState.OFFERED: frozenset(
         {BookingState.REQUESTED, BookingState.CONFIRMED, BookingState.LAPSED}

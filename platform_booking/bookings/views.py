@@ -30,6 +30,7 @@ from platform_booking.bookings import (
     recurring,
     series,
     services,
+    sharing,
     taken,
     week,
 )
@@ -188,7 +189,7 @@ def _arrived(address: str, said: str) -> ResponseReturnValue:
 @bp.get("/<uuid:booking_id>")
 def show(booking_id: UUID) -> ResponseReturnValue:
     """Show one booking, and what can be done with it."""
-    line = queries.booking_line(db.session(), booking_id)
+    line = sharing.with_run(db.session(), queries.booking_line(db.session(), booking_id))
     now, actor = utcnow(), current_actor()
     open_ = services.is_open(line)
     fixed = services.fixed_because(line, now=now) or services.bound_because(
@@ -205,6 +206,11 @@ def show(booking_id: UUID) -> ResponseReturnValue:
         now=now,
         history=history.deeds(db.session(), line, staff=services.is_staff_of(line, actor)),
         foreign=line.organisation.id != actor.organisation_id,
+        loads=(
+            sharing.loads_of_run(db.session(), line)
+            if line.run is not None and services.is_staff_of(line, actor)
+            else ()
+        ),
         staff=services.is_staff_of(line, actor),
         buddy=queries.buddy(db.session(), line.booking),
     )
@@ -278,7 +284,7 @@ def _day(*, both: bool) -> ResponseReturnValue:
     )
     return render_template(
         "bookings/day.html",
-        lines=found,
+        lines=sharing.with_runs(db.session(), found),
         total=total,
         offset=offset,
         rows=_ROWS_OF_A_DAY,

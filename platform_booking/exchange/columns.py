@@ -22,7 +22,10 @@ READ: dict[str, tuple[str, ...]] = {
 """What an import understands, with the Chinese names that it takes, too."""
 
 REQUIRED = ("resource", "starts_at", "ends_at")
-TOLD = ("id", "state", "platform", "source", "member", "created_at", "updated_at")
+TOLD = (
+    "id", "run_load", "cost_share", "state", "platform", "source", "member", "created_at",
+    "updated_at",
+)  # fmt: skip
 """What an export says beside; an import passes it over."""
 
 FIELDS = {
@@ -38,8 +41,9 @@ FIELDS = {
 
 WRITTEN = (
     "id", "resource", "starts_at", "ends_at", "quantity", "organisation", "project",
-    "recipe", "run", "wafer_mm", "class_rank", "flags", "buddy", "state",
-    "platform", "source", "member", "created_at", "updated_at",
+    "recipe", "run", "wafer_mm", "class_rank", "flags", "buddy",
+    "run_load", "cost_share", "state", "platform", "source", "member", "created_at",
+    "updated_at",
 )  # fmt: skip
 
 _KNOWN = {alias: name for name, aliases in READ.items() for alias in (name, *aliases)}

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.bookings import queries, taken
+from platform_booking.bookings import queries, sharing, taken
 from platform_booking.bookings import services as bookings
 from platform_booking.bookings.asking import NewBooking
 from platform_booking.bookings.contention import retrying
@@ -100,6 +100,7 @@ def taken_out(wanted: Wanted, *, zone: ZoneInfo, form: str) -> bytes:
             n=MOST_EXPORTED,
         )
         raise RulesBroken([Violation("too_many", told, "from", limit=MOST_EXPORTED)])
+    found = sharing.with_runs(session, found)
     buddies = queries.emails(session, {line.booking.buddy_id or 0 for line in found} - {0})
     rows: list[list[tables.Cell]] = [list(columns.WRITTEN)]
     rows += [_written(line, zone, buddies) for line in found]
@@ -270,6 +271,8 @@ def _written(
         "class_rank": "" if booking.class_rank is None else booking.class_rank,
         "flags": " ".join(booking.flags),
         "buddy": buddies.get(booking.buddy_id or 0, ""),
+        "run_load": line.run.loaded if line.run else "",
+        "cost_share": line.run.cost_share if line.run else "",
         "state": booking.state.value,
         "platform": line.platform.code,
         "source": booking.source.value,

@@ -206,6 +206,32 @@ def test_a_load_joins_a_batch_with_its_recipe_and_an_event_takes_its_run(world) 
     assert rows()[0].family == "dry"
 
 
+def test_a_load_tells_how_full_its_run_is_and_its_own_share_of_the_cost(world) -> None:
+    with writing() as session:
+        oven = make_resource(
+            session, kind="batch", capacity=50, platform_id=world.platform.id
+        )
+        recipe = make_recipe(session, oven, min_load=25)
+        others = make_booking(
+            session, resource=oven, recipe_id=recipe.id, quantity=9,
+            organisation=session.get_one(Organisation, world.rival.organisation_id),
+        )  # fmt: skip
+    asked = slot(oven, quantity=3, recipe_id=str(recipe.public_id))
+    made = world.call("POST", "/bookings", json=asked).json
+    assert (made["run"], made["cost_share"]) == ({"loaded": 12, "least": 25}, 0.25)
+    (own,) = world.call("GET", "/bookings").json["items"]
+    assert (own["run"], own["cost_share"]) == (made["run"], 0.25)
+    assert world.call("GET", f"/bookings/{others.public_id}").status_code == 404
+    all_ = world.staff("GET", "/bookings").json["items"]
+    assert sorted(one["cost_share"] for one in all_) == [0.25, 0.75]
+    table = world.call("GET", "/bookings/export?format=csv").text
+    heading, row = (line.split(",") for line in table.strip().splitlines())
+    told = dict(zip(heading, row, strict=True))
+    assert (told["run_load"], told["cost_share"]) == ("12", "0.25")
+    unary = world.call("POST", "/bookings", json=slot(world.etcher)).json
+    assert (unary["run"], unary["cost_share"]) == (None, None)
+
+
 def test_a_project_of_ones_own_is_kept_and_hidden_from_the_operator(world) -> None:
     with writing() as session:
         project = make_project(session, world.firm, name="CANARY")
