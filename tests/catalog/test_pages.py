@@ -11,10 +11,11 @@ from werkzeug.test import TestResponse
 
 from platform_booking.app import create_app
 from platform_booking.catalog.models import CalendarException, Resource
+from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.embedded import Urls
 from tests.board.viewing import statements
-from tests.catalog.looking import RIVAL, Park, looks, today_at
+from tests.catalog.looking import RIVAL, ZONE, Park, looks, today_at
 from tests.cluster import settings_for
 from tests.factories import make_calendar, make_occurrence, make_resource, writing
 
@@ -121,10 +122,10 @@ def test_a_tool_that_is_taken_now_is_free_when_its_booking_ends(
 def test_a_stay_that_must_be_attended_begins_when_somebody_is_there(
     app: Flask, park: Park
 ) -> None:
+    hour = (utcnow().astimezone(ZONE).hour + 2) % 24  # Not now: it would be free at once.
+    opens, closes = f"{hour:02}:00", f"{hour:02}:05"
     with writing() as session:
-        attended = {
-            day: [["03:00", "03:05"]] for day in ("mon", "tue", "wed", "thu", "fri")
-        }
+        attended = {day: [[opens, closes]] for day in ("mon", "tue", "wed", "thu", "fri")}
         calendar = make_calendar(session, attended=attended, keeps_holidays=False)
         make_resource(
             session,
@@ -134,7 +135,7 @@ def test_a_stay_that_must_be_attended_begins_when_somebody_is_there(
             stay_rule="ends",
         )
     assert re.search(
-        r"Next free \d{4}-\d\d-\d\d 03:00", read(app, park, "/resources/CHAMBER")
+        rf"Next free \d{{4}}-\d\d-\d\d {opens}", read(app, park, "/resources/CHAMBER")
     )
 
 
