@@ -2,18 +2,14 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Organisation, Project
 from platform_booking.bookings import facts, rules
 from platform_booking.bookings.facts import Named
 from platform_booking.bookings.picked import Slot
 from platform_booking.bookings.queries import BookingLine
-from platform_booking.catalog.models import Occurrence, Recipe, Resource
 from platform_booking.errors import Violation
 from platform_booking.web.actor import Actor
 
@@ -39,12 +35,12 @@ def broken_by(
     found = facts.gather(
         session,
         Named(
-            resource=Resource.id == booking.resource_id,
-            organisation=Organisation.id == booking.organisation_id,
+            organisation=booking.organisation_id,
+            approved=False,
             runner=runner,
-            project=_row(Project, booking.project_id),
-            recipe=_row(Recipe, booking.recipe_id),
-            occurrence=_row(Occurrence, booking.occurrence_id),
+            project=booking.project_id,
+            recipe=booking.recipe_id,
+            occurrence=booking.occurrence_id,
             buddy_row=booking.buddy_id,
             beside=tuple(part.resource.public_id for part in line.parts),
             besides=booking.id,
@@ -57,6 +53,7 @@ def broken_by(
             class_rank=booking.class_rank,
             flags=tuple(booking.flags),
         ),
+        resource_id=booking.resource_id,
         actor=actor,
         now=now,
         zone=zone,
@@ -71,7 +68,3 @@ def broken_by(
         by=replace(picked.by, project_named=False, runs_it=own),
     )
     return list(rules.violations(picked, now=now))
-
-
-def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
-    return None if row_id is None else table.id == row_id

@@ -8,6 +8,7 @@ Who looks around reads once for many slots.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -15,15 +16,11 @@ import sqlalchemy as sa
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session, joinedload
 
-from platform_booking.accounts.models import (
-    Member,
-    Organisation,
-    OrganisationState,
-    Project,
-)
+from platform_booking.accounts.models import Member, Organisation, Project
 from platform_booking.bookings import facts_holding as holding
+from platform_booking.bookings import facts_reading as reading
 from platform_booking.bookings.facts_policy import bookable, capacity_of, is_staff
-from platform_booking.bookings.facts_rows import Named, Row, rows, where
+from platform_booking.bookings.facts_rows import Key, Named, Row, key_values, rows
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.picked import Asker, Picked, Run, Slot
 from platform_booking.bookings.rules import GRID_MIN
@@ -43,6 +40,7 @@ from platform_booking.web.i18n import in_chinese, named
 
 __all__ = [
     "Facts",
+    "Key",
     "Named",
     "at",
     "down_meanwhile",
@@ -68,14 +66,23 @@ class Facts:
     buddy_row: int | None = None
 
 
-def of_organisation(actor: Actor, asked: UUID | None) -> sa.ColumnElement[bool]:
+def of_organisation(actor: Actor, asked: UUID | None) -> Key | None:
     """Return which organisation a slot is for: the one named, else the actor's own."""
-    which = (
-        Organisation.id == actor.organisation_id
-        if asked is None
-        else Organisation.public_id == asked
+    return actor.organisation_id if asked is None else asked
+
+
+_RESOURCE = (
+    sa.select(Resource, Qualification, holding.MEMBERS, holding.QUOTAS)
+    .outerjoin(
+        Qualification,
+        sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
     )
-    return sa.and_(which, Organisation.state == OrganisationState.APPROVED)
+    .where(holding.THE_RESOURCE)
+    .options(
+        joinedload(Resource.platform),
+        joinedload(Resource.calendar).joinedload(Calendar.exceptions),
+    )
+)
 
 
 def gather(
@@ -83,6 +90,7 @@ def gather(
     named_by: Named,
     slot: Slot,
     *,
+    resource_id: Key,
     actor: Actor,
     now: datetime,
     zone: ZoneInfo,
@@ -96,7 +104,7 @@ def gather(
     Forbidden
         If the actor books for another organisation on a platform that he does not operate.
     """
-    resource, qualification = _resource(session, named_by)
+    resource, qualification = _resource(session, named_by, resource_id)
     (row,) = rows(session, named_by, slot, [resource], now=now, zone=zone)
     on_behalf = _on_behalf(row, resource, actor)
     staff = is_staff(actor, resource)
@@ -184,57 +192,49 @@ def at(
     )
 
 
+_STAY: dict[str, Any] = {
+    "resource_id": sa.Integer,
+    "starts_at": sa.DateTime(timezone=True),
+    "ends_at": sa.DateTime(timezone=True),
+    "organisation_id": sa.Integer,
+}
+_stays = reading.rows_of("stay", _STAY)
+_DOWN = sa.select(Outage.resource_id).join(
+    _stays,
+    sa.and_(
+        Outage.resource_id == _stays.c.resource_id,
+        Outage.ends_at > _stays.c.starts_at,
+        Outage.starts_at < _stays.c.ends_at,
+        Outage.taken_back_by.is_distinct_from(_stays.c.organisation_id),
+    ),
+)
+
+
 def down_meanwhile(session: Session, *bookings: Booking) -> set[int]:
     """Return the row ids of resources where an outage meets a booking that holds its place.
 
     Whoever declares one waits for the resource's row, as bookings do: from here on either
     we see it, or it sees us. What its owner has taken back is down for all but him.
     """
-    meets = sa.or_(
-        *(
-            sa.and_(
-                Outage.resource_id == booking.resource_id,
-                Outage.ends_at > booking.starts_at,
-                Outage.starts_at < booking.ends_at,
-                Outage.taken_back_by.is_distinct_from(booking.organisation_id),
-            )
-            for booking in bookings
-        )
-    )
-    return set(session.scalars(sa.select(Outage.resource_id).where(meets)))
+    stays = [
+        {
+            "resource_id": booking.resource_id,
+            "starts_at": booking.starts_at,
+            "ends_at": booking.ends_at,
+            "organisation_id": booking.organisation_id,
+        }
+        for booking in bookings
+    ]
+    values = reading.bound_rows("stay", _STAY, stays)
+    return set(session.scalars(_DOWN, values))
 
 
-def _resource(session: Session, named_by: Named) -> tuple[Resource, Qualification | None]:
+def _resource(
+    session: Session, named_by: Named, resource_id: Key
+) -> tuple[Resource, Qualification | None]:
     """Read a resource, and wait for whoever books what is counted together with this."""
-    rivals = (
-        holding.members(
-            named_by.resource,
-            runner=named_by.runner,
-            buddy=named_by.buddy,
-            buddy_row=named_by.buddy_row,
-        ),
-        holding.quotas(
-            named_by.resource,
-            organisation=named_by.organisation,
-            project=where(named_by.project),
-        ),
-    )
-    found = (
-        session.execute(
-            sa.select(Resource, Qualification, *rivals)
-            .outerjoin(
-                Qualification,
-                sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
-            )
-            .where(named_by.resource)
-            .options(
-                joinedload(Resource.platform),
-                joinedload(Resource.calendar).joinedload(Calendar.exceptions),
-            )
-        )
-        .unique()
-        .one_or_none()
-    )
+    values = named_by.values | key_values("resource", resource_id)
+    found = session.execute(_RESOURCE, values).unique().one_or_none()
     if found is None:
         raise RulesBroken(
             [

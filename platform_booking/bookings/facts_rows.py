@@ -5,46 +5,74 @@ For a slot, or for a stretch in which slots are looked for: then it holds for ea
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Member, Organisation, Project
+from platform_booking.accounts.models import (
+    Member,
+    Organisation,
+    OrganisationState,
+    Project,
+)
 from platform_booking.bookings import facts_reading as reading
-from platform_booking.bookings.facts_policy import CAPPED
+from platform_booking.bookings.facts_policy import CAPPED, look_back_days
 from platform_booking.bookings.picked import Buddy, QuotaUse, Slot, Stretch
 from platform_booking.bookings.rules import beyond_sense
 from platform_booking.catalog.models import (
     MaterialsClass,
     MemberQualification,
     Occurrence,
-    Outage,
     Recipe,
     Resource,
     ResourceKind,
 )
 
-_ONE = sa.select(sa.literal(1).label("one")).subquery("one")
+Key = int | UUID
+"""What names a row: its id in the database, or the one known outside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """What a slot names, by the ids known outside or by those of the database."""
+    """What a slot names beside a resource."""
 
-    resource: sa.ColumnElement[bool]
-    organisation: sa.ColumnElement[bool]
+    organisation: Key | None
+    approved: bool = True  # the organisation must be; what it holds already stays judged
     runner: int  # row id of the member who would run it
-    project: sa.ColumnElement[bool] | None = None
-    recipe: sa.ColumnElement[bool] | None = None
-    occurrence: sa.ColumnElement[bool] | None = None
+    project: Key | None = None
+    recipe: Key | None = None
+    occurrence: Key | None = None
     buddy: UUID | None = None  # by his public id, or by
     buddy_row: int | None = None
     beside: tuple[UUID, ...] = ()  # resources booked in the same go for the same time
     besides: int | None = None  # the booking that moves: its old place counts for nothing
+
+    @property
+    def names_buddy(self) -> bool:
+        """Whether a second person is named."""
+        return self.buddy is not None or self.buddy_row is not None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What to bind in a statement that names the same."""
+        return {
+            "approved": self.approved,
+            "runner": self.runner,
+            "buddy": self.buddy,
+            "buddy_row": self.buddy_row,
+            **key_values("organisation", self.organisation),
+            **key_values("project", self.project),
+        }
+
+
+def key_values(name: str, key: Key | None) -> dict[str, Any]:
+    """Return what to bind where `reading.keyed` finds a row by that name."""
+    row, public = (key, None) if isinstance(key, int) else (None, key)
+    return {f"{name}_row": row, f"{name}_public": public}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,14 +99,70 @@ class Row:
     class_holds: dict[int, int]  # by row id of the dated run
 
 
-_COMMON: dict[str, Any] = {
+THE_ORGANISATION = sa.and_(
+    reading.keyed(Organisation, "organisation"),
+    sa.or_(
+        sa.not_(sa.bindparam("approved", type_=sa.Boolean)),
+        Organisation.state == OrganisationState.APPROVED,
+    ),
+)
+THE_PROJECT = reading.keyed(Project, "project")
+
+_READ: dict[str, Any] = {
     "organisation": Organisation,
     "member": Member,
     "project": Project,
     "recipe": Recipe,
     "occurrence": Occurrence,
+    "holding": MemberQualification,
     "class_code": MaterialsClass.code,
+    "outages": reading.OUTAGES,
+    "taken_back": reading.TAKEN_BACK,
+    "held": reading.TO_COME,
+    "past": reading.PAST,
+    "promised": reading.PROMISED,
+    "no_shows": reading.NO_SHOWS,
+    "has": reading.HAS,
+    "buddy": reading.STANDING,
+    "quotas": reading.USES,
+    "class_holds": reading.CLASS_HOLDS,
 }
+_STATEMENT = (
+    sa.select(reading.ASKED.c.resource_id, *_READ.values())
+    .select_from(reading.ASKED)
+    .outerjoin(Organisation, THE_ORGANISATION)
+    .outerjoin(Member, Member.id == reading.RUNNER)
+    .outerjoin(
+        Project,
+        sa.and_(THE_PROJECT, Project.organisation_id == Organisation.id, Project.active),
+    )
+    .outerjoin(
+        Recipe,
+        sa.and_(
+            reading.keyed(Recipe, "recipe"),
+            Recipe.resource_id == reading.ASKED.c.resource_id,
+            Recipe.active,
+        ),
+    )
+    .outerjoin(
+        Occurrence,
+        sa.and_(
+            reading.keyed(Occurrence, "occurrence"),
+            Occurrence.resource_id == reading.ASKED.c.resource_id,
+        ),
+    )
+    .outerjoin(
+        MaterialsClass,
+        MaterialsClass.rank == sa.bindparam("class_rank", type_=sa.Integer),
+    )
+    .outerjoin(
+        MemberQualification,
+        sa.and_(
+            MemberQualification.member_id == reading.RUNNER,
+            MemberQualification.qualification_id == reading.ASKED.c.qualification_id,
+        ),
+    )
+)
 
 
 def rows(
@@ -91,130 +175,50 @@ def rows(
     zone: ZoneInfo,
 ) -> list[Row]:
     """Return what is known of each resource, in their order."""
-    holdings = [aliased(MemberQualification) for _one in resources]
-    of_each = [
-        {"holding": holding, **_of_resource(named_by, slot, one, now=now, zone=zone)}
-        for one, holding in zip(resources, holdings, strict=True)
-    ]
-    ids = [one.id for one in resources]
-    statement = (
-        sa.select(
-            *_COMMON.values(), *(column for read in of_each for column in read.values())
-        )
-        .select_from(_ONE)
-        .outerjoin(Organisation, named_by.organisation)
-        .outerjoin(Member, Member.id == named_by.runner)
-        .outerjoin(
-            Project,
-            sa.and_(
-                where(named_by.project),
-                Project.organisation_id == Organisation.id,
-                Project.active,
-            ),
-        )
-        .outerjoin(
-            Recipe,
-            sa.and_(where(named_by.recipe), Recipe.resource_id.in_(ids), Recipe.active),
-        )
-        .outerjoin(
-            Occurrence,
-            sa.and_(where(named_by.occurrence), Occurrence.resource_id.in_(ids)),
-        )
-        .outerjoin(MaterialsClass, MaterialsClass.rank == slot.class_rank)
-    )
-    for one, holding in zip(resources, holdings, strict=True):
-        statement = statement.outerjoin(
-            holding,
-            sa.and_(
-                holding.member_id == named_by.runner,
-                holding.qualification_id == one.qualification_id,
-            ),
-        )
-    found = iter(session.execute(statement).one())
-    common = {name: next(found) for name in _COMMON}
-    common["class_code"] = common["class_code"] or ""
-    with_buddy = _names_buddy(named_by)
+    values = named_by.values | {
+        "from_at": slot.starts_at,
+        "to_at": max(slot.starts_at, slot.ends_at),  # no range ends before it starts
+        "class_rank": slot.class_rank,
+        "now": now,
+        "zone": zone.key,
+        "besides": named_by.besides,
+        "beside": [str(one) for one in named_by.beside],
+        **key_values("recipe", named_by.recipe),
+        **key_values("occurrence", named_by.occurrence),
+        **reading.asked_values([_asked(slot, one, now=now) for one in resources]),
+    }
+    found = {told[0]: told[1:] for told in session.execute(_STATEMENT, values)}
     return [
-        _told(common | {name: next(found) for name in read}, one, with_buddy=with_buddy)
-        for one, read in zip(resources, of_each, strict=True)
+        _told(
+            dict(zip(_READ, found[one.id], strict=True)),
+            one,
+            with_buddy=named_by.names_buddy,
+        )
+        for one in resources
     ]
 
 
-def where(named: sa.ColumnElement[bool] | None) -> sa.ColumnElement[bool]:
-    """Return what finds a row; none where none is named."""
-    return sa.false() if named is None else named
-
-
-def _names_buddy(named_by: Named) -> bool:
-    return named_by.buddy is not None or named_by.buddy_row is not None
-
-
-def _of_resource(
-    named_by: Named, slot: Slot, resource: Resource, *, now: datetime, zone: ZoneInfo
-) -> dict[str, Any]:
-    policy, runner, besides = resource.policy, named_by.runner, named_by.besides
-    near, self_run = not beyond_sense(slot, now=now), resource.self_run
-    guarded = self_run and bool(resource.calendar.offhours)
-    quotas = near and resource.kind is not ResourceKind.EVENT
-    own = Outage.taken_back_by == Organisation.id
+def _asked(slot: Slot, resource: Resource, *, now: datetime) -> dict[str, Any]:
+    """Return which facts of a resource matter."""
+    policy, near = resource.policy, not beyond_sense(slot, now=now)
+    past_since = no_shows_since = None
+    if near and {"per_day", "rolling"} & policy.keys():
+        past_since = min(slot.starts_at, now) - timedelta(days=look_back_days(policy))
+    if "no_show_limit" in policy:
+        days = policy.get("no_show_days", 90) + policy.get("ban_days", 30)
+        no_shows_since = now - timedelta(days=days)
+    event = resource.kind is ResourceKind.EVENT
     return {
-        "outages": reading.outages(
-            resource, slot, taken_back=Outage.taken_back_by.is_(None)
-        ),
-        "taken_back": reading.outages(
-            resource,
-            slot,
-            taken_back=sa.and_(
-                Outage.taken_back_by.is_not(None), sa.not_(sa.func.coalesce(own, False))
-            ),
-        ),
-        "held": (
-            reading.stays_to_come(resource, runner, besides=besides, now=now)
-            if CAPPED & policy.keys() or self_run
-            else reading.NOTHING
-        ),
-        "past": (
-            reading.stays_past(resource, runner, slot, besides=besides, now=now)
-            if near and {"per_day", "rolling"} & policy.keys()
-            else reading.NOTHING
-        ),
-        "promised": (
-            reading.promised(resource, runner, slot)
-            if guarded and near
-            else reading.NOTHING
-        ),
-        "no_shows": (
-            reading.no_shows(resource, runner, now=now)
-            if "no_show_limit" in policy
-            else reading.NOTHING
-        ),
-        "has": (
-            reading.held(resource, runner, slot, beside=named_by.beside)
-            if near and policy.get("requires")
-            else reading.NOTHING
-        ),
-        "buddy": (
-            reading.buddy(
-                resource,
-                runner,
-                slot,
-                named_by=named_by.buddy,
-                row_id=named_by.buddy_row,
-                besides=besides,
-            )
-            if _names_buddy(named_by)
-            else reading.NOTHING
-        ),
-        "quotas": (
-            reading.quota_uses(resource, slot, zone_name=zone.key, besides=besides)
-            if quotas
-            else reading.NOTHING
-        ),
-        "class_holds": (
-            reading.class_holds(resource, slot, besides=besides)
-            if resource.kind is ResourceKind.EVENT
-            else reading.NOTHING
-        ),
+        "resource_id": resource.id,
+        "platform_id": resource.platform_id,
+        "qualification_id": resource.qualification_id,
+        "to_come": resource.self_run or bool(CAPPED & policy.keys()),
+        "past_since": past_since,
+        "buddies": near and resource.self_run and bool(resource.calendar.offhours),
+        "no_shows_since": no_shows_since,
+        "needed": ",".join(policy.get("requires", ())) or None if near else None,
+        "pooled": near and not event,
+        "dated": event,
     }
 
 

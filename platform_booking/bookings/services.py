@@ -11,11 +11,9 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Organisation, Project
 from platform_booking.bookings import facts, judging, queries, rules
 from platform_booking.bookings.asking import AskedMove, AskedSlot, Relocation
 from platform_booking.bookings.beginning import approved_for_another
@@ -34,7 +32,6 @@ from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.states import BookingState
 from platform_booking.bookings.telling import record, tell_firm
 from platform_booking.bookings.together import Asking, place
-from platform_booking.catalog.models import Occurrence, Recipe, Resource
 from platform_booking.db import transaction
 from platform_booking.errors import (
     Forbidden,
@@ -277,17 +274,18 @@ def _found(
     return facts.gather(
         ask.session,
         Named(
-            resource=Resource.id == booking.resource_id,
-            organisation=Organisation.id == booking.organisation_id,
+            organisation=booking.organisation_id,
+            approved=False,
             runner=runner.id if runner is not None else ask.actor.member_id,
-            recipe=_row(Recipe, booking.recipe_id),
-            occurrence=_row(Occurrence, booking.occurrence_id),
-            project=_row(Project, booking.project_id),
+            recipe=booking.recipe_id,
+            occurrence=booking.occurrence_id,
+            project=booking.project_id,
             buddy_row=booking.buddy_id,
             beside=tuple(one.resource.public_id for one in going if one is not line),
             besides=booking.id,
         ),
         slot,
+        resource_id=booking.resource_id,
         actor=ask.actor,
         now=ask.now,
         zone=ask.zone,
@@ -437,7 +435,3 @@ def _insist_on_no_outage(session: Session, booking: Booking, found: Facts) -> No
     """Look for outages once more, now that nobody can declare one unseen."""
     if facts.down_meanwhile(session, booking):
         raise RulesBroken([rules.outage(found.picked.on.name)])
-
-
-def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
-    return None if row_id is None else table.id == row_id

@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from flask_babel import gettext as _
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Project
 from platform_booking.bookings import choosing, facts, judging, queries, rules
 from platform_booking.bookings.asking import AskedPart, AskedSlot, NewBooking
 from platform_booking.bookings.beginning import beginning
@@ -29,7 +26,7 @@ from platform_booking.bookings.picked import QuotaUse, Slot, Stretch
 from platform_booking.bookings.placing import confirm
 from platform_booking.bookings.queries import BookingLine
 from platform_booking.bookings.telling import record, tell_firm
-from platform_booking.catalog.models import Occurrence, Qualification, Recipe, Resource
+from platform_booking.catalog.models import Qualification, Resource
 from platform_booking.errors import CapacityTaken, RulesBroken, Violation
 from platform_booking.web.actor import Actor
 
@@ -124,10 +121,9 @@ def pleasing(
     around = facts.look_around(
         ask.session,
         Named(
-            resource=Resource.id == resource.id,
             organisation=facts.of_organisation(ask.actor, asked.organisation_id),
             runner=ask.actor.member_id,
-            project=_called(Project, asked.project_id),
+            project=asked.project_id,
             buddy=asked.buddy_id,
         ),
         replace(slot, starts_at=within[0], ends_at=within[1]),
@@ -294,16 +290,16 @@ def _gathered(
     found = facts.gather(
         ask.session,
         Named(
-            resource=Resource.public_id == choice.public_id,
             organisation=facts.of_organisation(ask.actor, asked.organisation_id),
             runner=ask.actor.member_id,
-            project=_called(Project, asked.project_id),
-            recipe=_called(Recipe, part.asked.recipe_id),
-            occurrence=_called(Occurrence, part.occurrence_id),
+            project=asked.project_id,
+            recipe=part.asked.recipe_id,
+            occurrence=part.occurrence_id,
             buddy=asked.buddy_id,
             beside=tuple(p.public_id for p in others if p.public_id),
         ),
         replace(_slot_of(asked), quantity=part.asked.quantity),
+        resource_id=choice.public_id,
         actor=ask.actor,
         now=ask.now,
         zone=ask.zone,
@@ -461,7 +457,3 @@ def _record(
             more["chosen_because"] = one.chosen_because
         on_behalf = part.found.on_behalf
         record(ask.session, "booking.book", one, on_behalf=on_behalf, **more)
-
-
-def _called(table: Any, public_id: UUID | None) -> sa.ColumnElement[bool] | None:
-    return None if public_id is None else table.public_id == public_id

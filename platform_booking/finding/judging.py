@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
-from platform_booking.accounts.models import Project
 from platform_booking.bookings import facts, rules
 from platform_booking.bookings.facts import Named
 from platform_booking.bookings.picked import Bookable, Picked, Slot, Stretch
@@ -64,10 +63,9 @@ class Judge:
         found = facts.look_around(
             self.session,
             Named(
-                resource=Resource.id.in_([one.resource.id for one in able]),
                 organisation=facts.of_organisation(self.actor, wish.organisation_id),
                 runner=self.actor.member_id,
-                project=Project.public_id == self.project_id if self.project_id else None,
+                project=self.project_id,
                 buddy=self.buddy_id,
                 beside=beside,
             ),

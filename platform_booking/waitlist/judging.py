@@ -6,18 +6,13 @@ By whom it is run and for which firm comes from the entry, whoever acts on it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from platform_booking.accounts.models import (
     Member,
-    Organisation,
-    OrganisationState,
-    Project,
 )
 from platform_booking.bookings import facts, judging, rules
 from platform_booking.bookings.asking import NewBooking
@@ -69,13 +64,13 @@ def insist(
         session,
         _named_by(
             entry,
-            Resource.id == entry.resource_id,
             beside=beside,
-            recipe=_row(Recipe, entry.recipe_id),
-            occurrence=_row(Occurrence, place.occurrence_id),
+            recipe=entry.recipe_id,
+            occurrence=place.occurrence_id,
             besides=besides,
         ),
         slot_of(entry, place),
+        resource_id=entry.resource_id,
         actor=_asker(session, entry),
         now=now,
         zone=zone,
@@ -163,7 +158,7 @@ class Judge:
         actor = _asker(session, entry)
         self._around = facts.look_around(
             session,
-            _named_by(entry, Resource.id == resource.id, beside=beside),
+            _named_by(entry, beside=beside),
             slot_of(entry, Place(*within)),
             [(resource, needed)],
             actor=actor,
@@ -195,21 +190,20 @@ def displaced_by(session: Session, entry: Waiting) -> Booking | None:
 
 def _named_by(
     entry: Waiting,
-    which: sa.ColumnElement[bool],
     *,
     beside: Sequence[Resource],
-    **more: Any,
+    recipe: int | None = None,
+    occurrence: int | None = None,
+    besides: int | None = None,
 ) -> Named:
     return Named(
-        resource=which,
-        organisation=sa.and_(
-            Organisation.id == entry.organisation_id,
-            Organisation.state == OrganisationState.APPROVED,
-        ),
+        organisation=entry.organisation_id,
         runner=entry.member_id or 0,
-        project=_row(Project, entry.project_id),
+        project=entry.project_id,
+        recipe=recipe,
+        occurrence=occurrence,
         beside=tuple(one.public_id for one in beside),
-        **more,
+        besides=besides,
     )
 
 
@@ -239,7 +233,3 @@ def _asker(session: Session, entry: Waiting) -> Actor:
         roles=frozenset(),
         platform_ids=() if own else (entry.platform_id,),
     )
-
-
-def _row(table: Any, row_id: int | None) -> sa.ColumnElement[bool] | None:
-    return None if row_id is None else table.id == row_id
