@@ -6,6 +6,7 @@ clients ask gunicorn as it runs in production, on a PostgreSQL whose commits rea
 """
 
 import argparse
+import gc
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -57,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with server({}) as postgres, empty_service(postgres, "booking") as app:
             urls = postgres.urls("booking")
             tools = make_tools(_TOOLS)
+            gc.collect()
+            gc.freeze()  # as a worker of gunicorn does
             _one_by_one(report, app, tools, bookings=given.bookings)
             _crowds(report, urls, tools, bookings=given.crowd)
             _board(report, app, urls, tools, bookings=given.window)
