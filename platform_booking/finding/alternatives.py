@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from heapq import merge
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -248,43 +249,69 @@ class _Near:
         """Yield the slot itself, where it was too short and has been lengthened."""
         for lane in self._own:
             self._judge.look_at([self._able[lane.resource]], self._wish)
-            same = (spot for spot in self._spots(lane) if spot.start == self._start)
+            same = self._as_asked(lane)
             yield from islice(self._pleasing(Kind.LONGER, same), 1)
 
     def _by_recipe(self, lane: Lane) -> Iterator[Alternative]:
         """Yield the slot itself as long as its recipe takes, where that was not asked."""
         if lane.kind is ResourceKind.BATCH:
             grown = lane.length > self._end - self._start
-            same = (
-                spot
-                for spot in self._spots(lane)
-                if spot.start == self._start and spot.end != self._end
-            )
+            same = (spot for spot in self._as_asked(lane) if spot.end != self._end)
             yield from self._pleasing(Kind.LONGER if grown else Kind.SHORTER, same)
+
+    def _as_asked(self, lane: Lane) -> Iterator[_Spot]:
+        """Yield places that start when the slot does."""
+        yield from (spot for spot in self._fixed(lane) if spot.start == self._start)
+        for piece in self._pieces(lane):
+            if piece.first <= self._start <= piece.last:
+                yield _Spot(lane, self._start, self._start + piece.length)
 
     def _before(self, lane: Lane) -> Iterator[_Spot]:
         """Yield places that start earlier, the nearest first."""
-        return (spot for spot in reversed(self._spots(lane)) if spot.start < self._start)
+        fixed = reversed([s for s in self._fixed(lane) if s.start < self._start])
+        free = (
+            _Spot(lane, start, start + piece.length)
+            for piece in reversed(self._pieces(lane))
+            if piece.first < self._start
+            for start in reversed(self._starts(piece))
+            if start < self._start
+        )
+        return merge(fixed, free, key=lambda spot: -spot.start)
 
     def _after(self, lane: Lane) -> Iterator[_Spot]:
         """Yield places that start later, the nearest first."""
-        return (spot for spot in self._spots(lane) if spot.start > self._start)
+        fixed = (spot for spot in self._fixed(lane) if spot.start > self._start)
+        free = (
+            _Spot(lane, start, start + piece.length)
+            for piece in self._pieces(lane)
+            if piece.last > self._start
+            for start in self._starts(piece)
+            if start > self._start
+        )
+        return merge(fixed, free, key=lambda spot: spot.start)
 
     def _elsewhere(self) -> Iterator[_Spot]:
         """Yield the nearest place of each other tool, the nearest tool first."""
-        nearest = [
-            min(spots, key=lambda spot: abs(spot.start - self._start))
-            for lane in self._others
-            if (spots := self._spots(lane))
-        ]
+        nearest = [spot for lane in self._others if (spot := self._nearest(lane))]
         seen: set[int] = set()
         for spot in sorted(
             nearest,
-            key=lambda s: (abs(s.start - self._start), s.lane.load, s.lane.code),
+            key=lambda s: (self._far(s), s.lane.load, s.lane.code),
         ):
             if spot.lane.resource not in seen and len(seen) < _TOOLS:
                 seen.add(spot.lane.resource)
                 yield spot
+
+    def _nearest(self, lane: Lane) -> _Spot | None:
+        """Return the place that starts nearest to the slot."""
+        spots = self._fixed(lane)
+        for piece in self._pieces(lane):
+            start = min(max(self._start, piece.first), piece.last)
+            spots.append(_Spot(lane, start, start + piece.length))
+        return min(spots, key=self._far, default=None)
+
+    def _far(self, spot: _Spot) -> int:
+        return abs(spot.start - self._start)
 
     def _shorter(self, lane: Lane) -> Iterator[_Spot]:
         """Yield stays that begin as asked and end sooner, the longest first."""
@@ -301,29 +328,29 @@ class _Near:
         if end is not None:
             yield _Spot(lane, self._start, end)
 
-    def _spots(self, lane: Lane) -> list[_Spot]:
-        """Return places of the length asked, sorted: the edges of what is free, strides.
+    def _fixed(self, lane: Lane) -> list[_Spot]:
+        """Return runs to join and dated runs, in order."""
+        return sorted(
+            (
+                _Spot(lane, place.start, place.end, place.key)
+                for place in lane.fixed
+                if place.room >= lane.quantity
+                and lane.earliest <= place.start <= lane.latest
+            ),
+            key=lambda spot: spot.start,
+        )
 
-        A shared run is as long as its recipe takes.
-        """
-        spots = [
-            _Spot(lane, place.start, place.end, place.key)
-            for place in lane.fixed
-            if place.room >= lane.quantity and lane.earliest <= place.start <= lane.latest
-        ]
+    def _starts(self, piece: Piece) -> list[int]:
+        """Return starts within a piece: its edges, those near the slot, and strides."""
         near = {self._start + n for n in (-_STRIDE, -1, 0, 1, _STRIDE)}
-        if lane.kind is not ResourceKind.EVENT:
-            for piece in self._pieces(lane):
-                starts = {piece.first, piece.last, *near}
-                starts.update(range(piece.first, piece.last, _STRIDE))
-                spots += [
-                    _Spot(lane, start, start + piece.length)
-                    for start in starts
-                    if piece.first <= start <= piece.last
-                ]
-        return sorted(spots, key=lambda spot: spot.start)
+        starts = {piece.last, *range(piece.first, piece.last, _STRIDE)}
+        starts |= {start for start in near if piece.first <= start <= piece.last}
+        return sorted(starts)
 
     def _pieces(self, lane: Lane) -> list[Piece]:
+        """Return from where stays may start: a shared run lasts as its recipe says."""
+        if lane.kind is ResourceKind.EVENT:
+            return []
         if lane.kind is ResourceKind.BATCH:
             return pieces(lane, self._within)
         return of_length(lane, self._end - self._start, self._within)

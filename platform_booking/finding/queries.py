@@ -70,6 +70,46 @@ def is_called(resource: Resource, called: str) -> bool:
     return called in {resource.code, str(resource.public_id)}
 
 
+_CODES = (
+    sa.select(sa.func.array_agg(Capability.code, type_=ARRAY(sa.Text, as_tuple=True)))
+    .join(ResourceCapability, ResourceCapability.capability_id == Capability.id)
+    .where(ResourceCapability.resource_id == Resource.id)
+    .scalar_subquery()
+)
+_NAMES = sa.bindparam("names", type_=ARRAY(sa.Text))
+_SHARED = (
+    sa.select(ResourceCapability.capability_id)
+    .join(Resource, Resource.id == ResourceCapability.resource_id)
+    .where(Resource.public_id == sa.bindparam("siblings_of", type_=sa.Uuid))
+    .correlate(None)
+)
+_CAN = (
+    sa.select(ResourceCapability.resource_id)
+    .join(Capability, Capability.id == ResourceCapability.capability_id)
+    .where(sa.or_(Capability.code == sa.any_(_NAMES), Capability.id.in_(_SHARED)))
+)
+_ABLE = (
+    sa.select(Resource, Qualification, _CODES)
+    .outerjoin(
+        Qualification,
+        sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
+    )
+    .where(
+        Resource.active,
+        sa.or_(
+            Resource.code == sa.any_(_NAMES),
+            Resource.public_id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))),
+            Resource.id.in_(_CAN),
+        ),
+    )
+    .order_by(Resource.code)
+    .options(
+        joinedload(Resource.platform),
+        joinedload(Resource.calendar).joinedload(Calendar.exceptions),
+    )
+)
+
+
 def able(
     session: Session, called: Iterable[str], *, siblings_of: UUID | None = None
 ) -> list[Able]:
@@ -79,47 +119,10 @@ def able(
     """
     names = list(called)
     ids = [uuid for name in names if (uuid := as_uuid(name))]
-    of_resource = (
-        sa.select(sa.func.array_agg(Capability.code, type_=ARRAY(sa.Text, as_tuple=True)))
-        .join(ResourceCapability, ResourceCapability.capability_id == Capability.id)
-        .where(ResourceCapability.resource_id == Resource.id)
-        .scalar_subquery()
-    )
-    alike: sa.ColumnElement[bool] = Capability.code.in_(names)
-    if siblings_of is not None:
-        own = (
-            sa.select(ResourceCapability.capability_id)
-            .join(Resource, Resource.id == ResourceCapability.resource_id)
-            .where(Resource.public_id == siblings_of)
-            .correlate(None)
-        )
-        alike = sa.or_(alike, Capability.id.in_(own))
-    can = (
-        sa.select(ResourceCapability.resource_id)
-        .join(Capability, Capability.id == ResourceCapability.capability_id)
-        .where(alike)
-    )
-    rows = session.execute(
-        sa.select(Resource, Qualification, of_resource)
-        .outerjoin(
-            Qualification,
-            sa.and_(Qualification.id == Resource.qualification_id, Resource.self_run),
-        )
-        .where(
-            Resource.active,
-            sa.or_(
-                Resource.code.in_(names), Resource.public_id.in_(ids), Resource.id.in_(can)
-            ),
-        )
-        .order_by(Resource.code)
-        .options(
-            joinedload(Resource.platform),
-            joinedload(Resource.calendar).joinedload(Calendar.exceptions),
-        )
-    ).unique()
+    values = {"names": names, "ids": ids, "siblings_of": siblings_of}
     return [
         Able(resource, qualification, frozenset(codes or ()))
-        for resource, qualification, codes in rows
+        for resource, qualification, codes in session.execute(_ABLE, values).unique()
     ]
 
 
