@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 
 from platform_booking.notices.models import Notice
 
+_WRITE = sa.insert(Notice.__table__).inline()  # type: ignore[arg-type]  # no id asked back
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -50,6 +52,6 @@ def tell_all(session: Session, lines: Sequence[Line], *, now: datetime) -> None:
     if not lines:
         return
     session.execute(
-        sa.insert(Notice.__table__).inline(),  # type: ignore[arg-type]  # no id asked back
+        _WRITE,
         [{**asdict(line), "public_id": uuid4(), "created_at": now} for line in lines],
     )

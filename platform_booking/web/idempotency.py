@@ -32,6 +32,12 @@ _FORMS = frozenset({"multipart/form-data", "application/x-www-form-urlencoded"})
 _CSRF_TOKEN = "csrf_token"  # noqa: S105 - a name
 
 _KEYS = cast("sa.Table", IdempotencyKey.__table__)  # rows: nobody holds one as an object
+_CLAIM = sa.dialects.postgresql.insert(_KEYS).on_conflict_do_nothing().returning(_KEYS.c.id)
+_KEEP = (
+    sa.update(_KEYS)
+    .where(_KEYS.c.id == sa.bindparam("fresh"))
+    .values(status=sa.bindparam("told"), answer=sa.bindparam("kept"))
+)
 View = Callable[..., Any]
 _told = takes_header(
     HEADER,
@@ -75,11 +81,8 @@ def handed_in_once(
         if fresh is None:
             return str(_kept(session, token, route=route).answer["location"]), False
         location = deed()
-        session.execute(
-            sa.update(_KEYS)
-            .where(_KEYS.c.id == fresh)
-            .values(status=303, answer={"location": location})
-        )
+        kept = {"location": location}
+        session.execute(_KEEP, {"fresh": fresh, "told": 303, "kept": kept})
     return location, True
 
 
@@ -112,20 +115,16 @@ def _claimed(session: Session, key: str, *, route: str, body: str) -> int | None
 
     A rival with the same key waits here until we commit, and then finds our row.
     """
-    return session.execute(
-        sa.dialects.postgresql.insert(_KEYS)
-        .values(
-            member_id=current_actor().member_id,
-            route=route,
-            key=key,
-            body_hash=body,
-            status=0,
-            answer={},
-            created_at=utcnow(),
-        )
-        .on_conflict_do_nothing()
-        .returning(_KEYS.c.id)
-    ).scalar()
+    claim = {
+        "member_id": current_actor().member_id,
+        "route": route,
+        "key": key,
+        "body_hash": body,
+        "status": 0,
+        "answer": {},
+        "created_at": utcnow(),
+    }
+    return session.execute(_CLAIM, claim).scalar()
 
 
 def _kept(session: Session, key: str, *, route: str) -> IdempotencyKey:
@@ -150,20 +149,16 @@ def _once(view: View, key: str, args: Any, kwargs: Any) -> Response:
                 )
             return _replay(row)
         response = make_response(view(*args, **kwargs))
+        answer = {
+            "body": json.loads(response.get_data(as_text=True) or "null"),
+            "headers": {
+                name: response.headers[name]
+                for name in ("ETag", "Location")
+                if name in response.headers
+            },
+        }
         session.execute(
-            sa.update(_KEYS)
-            .where(_KEYS.c.id == fresh)
-            .values(
-                status=response.status_code,
-                answer={
-                    "body": json.loads(response.get_data(as_text=True) or "null"),
-                    "headers": {
-                        name: response.headers[name]
-                        for name in ("ETag", "Location")
-                        if name in response.headers
-                    },
-                },
-            )
+            _KEEP, {"fresh": fresh, "told": response.status_code, "kept": answer}
         )
     return response
 
