@@ -34,6 +34,8 @@ from platform_booking.feeds import views as feeds_views
 from platform_booking.finding import api as finding_api
 from platform_booking.finding import refusals
 from platform_booking.finding import views as finding_views
+from platform_booking.limits import api as limits_api
+from platform_booking.limits import views as limits_views
 from platform_booking.orders import api as orders_api
 from platform_booking.orders import displacing as orders_displacing
 from platform_booking.orders import views as orders_views
@@ -80,6 +82,7 @@ PAGES = (
     events_views.bp,
     qualifying_views.bp,
     quotas_views.bp,
+    limits_views.bp,
     finding_views.bp,
     feeds_views.bp,
     exchange_views.bp,
@@ -97,6 +100,7 @@ APIS = (
     events_api.bp,
     qualifying_api.bp,
     quotas_api.bp,
+    limits_api.bp,
     feeds_api.bp,
     exchange_api.bp,
     waitlist_api.bp,

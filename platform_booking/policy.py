@@ -130,6 +130,15 @@ POLICY: dict[str, Permission] = {
     "catalog_api.end": allow(
         *STAFF, action="outage.end", relation=Relation.OPERATED, writes=True
     ),
+    # Limits of bookings.
+    "limits.edit": allow(
+        *STAFF, action="limits.set", relation=Relation.OPERATED, writes=True
+    ),
+    "limits_api.show": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "limits_api.presets": allow(*EVERYBODY, action="catalog.read", relation=Relation.NONE),
+    "limits_api.change": allow(
+        *STAFF, action="limits.set", relation=Relation.OPERATED, writes=True
+    ),
     # Plans.
     "plans.index": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
     "plans.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),

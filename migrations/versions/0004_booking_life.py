@@ -216,6 +216,17 @@ CREATE FUNCTION possible_buddies(on_resource int)
      AND (o.staff OR m.organisation_id = nullif(current_setting('app.organisation', true), '')::int)
    ORDER BY o.staff, m.name
 $$;
+
+-- The limits of a resource are for those who operate its platform; somebody who has read others
+-- than are in force changes nothing.
+CREATE FUNCTION set_limits(which int, before jsonb, after jsonb) RETURNS boolean
+  LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+  UPDATE resource SET policy = after
+   WHERE id = which AND policy = before
+     AND (platform_id = ANY (coalesce(nullif(current_setting('app.platforms', true), ''), '{}')::int[])
+          OR current_setting('app.park', true) = 'yes')
+  RETURNING true
+$$;
 """
 SIGNATURES = (
     "feed_standing(text)",
@@ -231,6 +242,7 @@ SIGNATURES = (
     "give_time_back(int, timestamptz)",
     "class_sold(int, bigint)",
     "run_loads(bigint[])",
+    "set_limits(int, jsonb, jsonb)",
 )
 
 

@@ -171,6 +171,7 @@ def _resource_page(
         dates=pictures.dates(of.calendar, begins.date()),
         runs=runs,
         runs_page="events.index" in current_app.view_functions,
+        limits_page="limits.edit" in current_app.view_functions,
         outages=[outage for outage, _of in down],
         operates=actor.is_park or of.platform_id in actor.platform_ids,
         form=filled or forms.OutageForm.starting(begins),

@@ -64,6 +64,27 @@ _SAID = (
         r"Must be less than or equal to (?P<max>.*)\.",
         _l("Must be less than or equal to %(max)s."),
     ),
+    (r"not a whole number, such as 90", _l("Not a whole number, such as 90.")),
+    (r"neither true nor false", _l("Neither true nor false.")),
+    (
+        r"two times of day are expected, .*",
+        _l('Write two times of day, as ["09:00", "17:30"].'),
+    ),
+    (
+        r"(?P<value>\[.*\]): times of day run .*",
+        _l("%(value)s: times of day run from 00:00 to 24:00."),
+    ),
+    (
+        r"(?P<value>\[.*\]): the end is not after the start; .*",
+        _l(
+            "%(value)s: the end is not after the start; write hours past midnight as two,"
+            " to 24:00 and on the next day from 00:00."
+        ),
+    ),
+    (
+        r"letters, digits and \./_\+- only, .*",
+        _l("Letters, digits and ./_+- only, 80 at most, the first a letter or digit."),
+    ),
     (
         r"String does not match expected pattern\.",
         _l("String does not match expected pattern."),

@@ -138,6 +138,18 @@ RECIPES: dict[str, Recipe] = {
     "GET catalog.platforms": asked(),
     "GET catalog.platform": asked(code="$platform_1_code"),
     "GET catalog.resource": asked(code="$resource_code"),
+    "GET limits.edit": asked(code="$resource_code"),
+    "POST limits.edit": asked(
+        form={"grid_minutes": "7"}, guarded=True, code="$resource_code"
+    ),
+    "GET limits_api.show": asked(resource_id="$resource"),
+    "PUT limits_api.change": asked(
+        json={"grid_minutes": 7},
+        headers={"If-Match": "*"},
+        guarded=True,
+        resource_id="$resource",
+    ),
+    "GET limits_api.presets": asked(),
     "POST catalog.declare": asked(form=_OUTAGE, guarded=True, code="$resource_code"),
     "POST catalog.end_outage": asked(guarded=True, outage_id="$outage"),
     "GET catalog_api.platforms": asked(),
