@@ -10,6 +10,7 @@ from flask_migrate import Migrate
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from platform_booking import cli, config, guards, home, models  # noqa: F401 - metadata
+from platform_booking.accounts import api as accounts_api
 from platform_booking.accounts import views as accounts_views
 from platform_booking.attendance import api as attendance_api
 from platform_booking.attendance import kiosk_views, usage_views
@@ -90,6 +91,7 @@ PAGES = (
 """Blueprints of pages, one a feature."""
 
 APIS = (
+    accounts_api.bp,
     catalog_api.bp,
     orders_api.bp,
     plans_api.bp,

@@ -59,6 +59,15 @@ POLICY: dict[str, Permission] = {
     "accounts.set_project_purpose": allow(
         ORGANISATION_ADMIN, action="project.purpose", relation=Relation.OWN, writes=True
     ),
+    **{
+        f"accounts_api.{deed}": allow(
+            *FIRM, action="project.manage", relation=Relation.OWN, writes=deed != "index"
+        )
+        for deed in ("index", "add", "set_active")
+    },
+    "accounts_api.set_purpose": allow(
+        ORGANISATION_ADMIN, action="project.purpose", relation=Relation.OWN, writes=True
+    ),
     "accounts.account": allow(
         *EVERYBODY, action="account.manage", relation=Relation.SELF, writes=True
     ),

@@ -23,8 +23,8 @@ def own_projects(session: Session) -> list[Project]:
     return list(session.scalars(sa.select(Project).order_by(Project.code)))
 
 
-def add(code: str, name: str, *, actor: Actor) -> UUID:
-    """Begin a project of one's own organisation; return its id.
+def add(code: str, name: str, *, actor: Actor) -> Project:
+    """Begin a project of one's own organisation.
 
     Raises
     ------
@@ -55,10 +55,10 @@ def add(code: str, name: str, *, actor: Actor) -> UUID:
                 ]
             ) from None
         _record(session, "project.add", project)
-        return project.public_id
+        return project
 
 
-def set_active(project_id: UUID, *, active: bool, actor: Actor) -> None:
+def set_active(project_id: UUID, *, active: bool, actor: Actor) -> Project:
     """Close a project to new orders, or open it again; what it has stays.
 
     Raises
@@ -70,9 +70,10 @@ def set_active(project_id: UUID, *, active: bool, actor: Actor) -> None:
         project = _own(session, project_id, actor)
         project.active = active
         _record(session, "project.open" if active else "project.close", project)
+        return project
 
 
-def set_purpose(project_id: UUID, purpose: str, *, actor: Actor) -> None:
+def set_purpose(project_id: UUID, purpose: str, *, actor: Actor) -> Project:
     """Say what a project is for; licences may be good for some purposes only.
 
     It binds what is booked from now on; what is booked stays.
@@ -98,6 +99,7 @@ def set_purpose(project_id: UUID, purpose: str, *, actor: Actor) -> None:
         project = _own(session, project_id, actor)
         before, project.purpose = project.purpose, Purpose(purpose)
         _record(session, "project.purpose", project, was=before.value, purpose=purpose)
+        return project
 
 
 def _own(session: Session, project_id: UUID, actor: Actor) -> Project:

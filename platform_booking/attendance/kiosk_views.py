@@ -18,13 +18,21 @@ from platform_booking.attendance import attending, handing, kiosks, sizing
 from platform_booking.attendance.wording import sentence_of
 from platform_booking.clock import utcnow
 from platform_booking.db import db
-from platform_booking.errors import Conflict, NotFound, Refused, TooMany
+from platform_booking.errors import (
+    Conflict,
+    NotFound,
+    Refused,
+    RulesBroken,
+    TooMany,
+    Violation,
+)
 from platform_booking.web.actor import KIOSK, current_kiosk, kiosk_standing
 
 bp = Blueprint(KIOSK, __name__, url_prefix="/kiosk")
 
 _KEPT = 400 * 86400  # seconds: as long as browsers keep a cookie at most
 _EXTENSIONS = (15, 30, 60)
+_ACTS = ("check_in", "check_out", "fault", *(f"extend-{m}" for m in _EXTENSIONS))
 
 
 @bp.get("/open/<secret>")
@@ -86,6 +94,10 @@ def tool(resource_id: UUID) -> ResponseReturnValue:
 def _done(resource_id: UUID) -> str:
     kiosk, now, settings = current_kiosk(), utcnow(), current_app.config["SETTINGS"]
     act = request.form.get("act", "")
+    if act not in _ACTS:
+        raise RulesBroken(
+            [Violation("unknown_act", _("Touch one of the buttons below."), "act")]
+        )
     if act == "fault":
         reason = request.form.get("reason", "")[:1000].replace("\x00", "")
         handing.report_fault(resource_id, reason, by=kiosk, now=now)
@@ -101,7 +113,7 @@ def _done(resource_id: UUID) -> str:
         attending.check_out(booking_id, by=kiosk, now=now)
         return str(_("Checked out. The rest of the time is free for others."))
     if act.startswith("extend-"):
-        minutes = int(act.removeprefix("extend-")) if act[7:].isdecimal() else 0
+        minutes = int(act.removeprefix("extend-"))
         sizing.extend(booking_id, minutes, by=kiosk, now=now, zone=settings.zone)
         return str(_("Extended."))
     attending.check_in(booking_id, by=kiosk, now=now)

@@ -5,6 +5,7 @@ from flask import Flask
 
 from platform_booking.accounts.models import Member, Organisation, Project, Purpose
 from platform_booking.audit import AuditEntry
+from tests.bookings.callers import Program, make_token
 from tests.factories import make_member, make_organisation, make_project, writing
 from tests.visitor import Visitor
 
@@ -98,3 +99,33 @@ def test_an_administrator_sets_what_a_project_is_for_and_an_engineer_does_not(
         told = session.scalars(sa.select(AuditEntry).filter_by(act="project.purpose")).one()
     assert purposes == {project.id: Purpose.ACADEMIC, theirs.id: Purpose.COMMERCIAL}
     assert told.detail == {"was": "commercial", "purpose": "academic"}
+
+
+def test_programs_begin_projects_and_say_what_they_are_for(app: Flask) -> None:
+    app.test_client_class = Visitor
+    with writing() as session:
+        firm = make_organisation(session)
+        engineer = make_member(session, organisation=firm)
+        head = make_member(session, organisation=firm, roles=("organisation_admin",))
+        stranger = make_member(session)
+        ask, manage, other = (
+            Program(app.test_client(), make_token(session, member))
+            for member in (engineer, head, stranger)
+        )
+    made = ask("POST", "/projects", json={"code": "RF-12", "name": "射频"})
+    assert made.status_code == 201, made.text
+    assert made.json | {"id": ""} == {
+        "id": "", "code": "RF-12", "name": "射频", "purpose": "commercial", "active": True,
+    }  # fmt: skip
+    path = f"/projects/{made.json['id']}"
+    again = ask("POST", "/projects", json={"code": "RF-12", "name": " "})
+    assert (again.status_code, again.json["violations"][0]["where"]) == (422, "name")
+    closed = ask("PUT", f"{path}/active", json={"active": False})
+    assert (closed.status_code, closed.json["active"]) == (200, False)
+    teaching = {"purpose": "teaching"}
+    assert ask("PUT", f"{path}/purpose", json=teaching).status_code == 403
+    assert manage("PUT", f"{path}/purpose", json=teaching).json["purpose"] == "teaching"
+    assert manage("PUT", f"{path}/purpose", json={"purpose": "fun"}).status_code == 422
+    assert other("PUT", f"{path}/active", json={"active": True}).status_code == 404
+    assert other("GET", "/projects").json["items"] == []
+    assert [p["purpose"] for p in ask("GET", "/projects").json["items"]] == ["teaching"]

@@ -121,6 +121,15 @@ def test_nobody_books_or_acts_for_somebody_by_typing_an_email(place: Place) -> N
     assert kiosk.get("/api/v1/bookings").status_code == 401
 
 
+def test_an_act_that_no_button_stands_for_does_nothing(place: Place) -> None:
+    booking, kiosk = place.booking(at=on_grid(place.now)), device(place)
+    for act in ("", "check-in", "extend-", "extend-45", "extend-9999999"):
+        refused = touch(place, kiosk, act, code=code(place, booking))
+        assert refused.status_code == 422
+        assert "Touch one of the buttons below." in refused.text
+    assert place.state(booking) is CONFIRMED
+
+
 def test_codes_cannot_be_guessed_at_speed(place: Place) -> None:
     """Ten wrong codes for a tool within 15 minutes, over all kiosks, right ones between."""
     booking = place.booking(at=on_grid(place.now), hours=2)

@@ -110,6 +110,14 @@ RECIPES: dict[str, Recipe] = {
     "POST accounts.appoint": asked(form={"roles": "engineer"}, member_id="@colleague_a"),
     "GET accounts.projects": asked("project"),
     "POST accounts.projects": asked("project", form={"code": ""}),
+    "GET accounts_api.index": asked("project"),
+    "POST accounts_api.add": asked(json={"code": "", "name": ""}),
+    "PUT accounts_api.set_active": asked(
+        json={"active": True}, guarded=True, project_id="@project_a"
+    ),
+    "PUT accounts_api.set_purpose": asked(
+        json={"purpose": "teaching"}, guarded=True, project_id="@project_a"
+    ),
     "POST accounts.set_project_active": asked(
         form={"active": "yes"}, project_id="@project_a"
     ),
