@@ -22,7 +22,7 @@ from platform_booking.bookings.contention import retrying
 from platform_booking.bookings.models import Booking, Source, Usage
 from platform_booking.bookings.placing import release_all
 from platform_booking.bookings.states import BookingState
-from platform_booking.catalog.models import Outage, Resource
+from platform_booking.catalog.models import Outage, Recipe, Resource
 from platform_booking.db import transaction
 
 BATCH = 200
@@ -111,6 +111,32 @@ def lapse_unconfirmed(session: Session, now: datetime) -> int:
                     told="booking.lapsed", why="unconfirmed")  # fmt: skip
 
 
+def lapse_underfilled(session: Session, now: datetime) -> int:
+    """Let the loads of a shared run lapse that is too light when its cut-off comes."""
+    other = aliased(Booking)
+    loaded = (
+        sa.select(sa.func.sum(other.quantity))
+        .where(
+            other.resource_id == Booking.resource_id,
+            other.starts_at == Booking.starts_at,
+            other.recipe_id == Booking.recipe_id,
+            other.active,
+        )
+        .scalar_subquery()
+    )
+    least = sa.select(Recipe.min_load).where(Recipe.id == Booking.recipe_id)
+    due = _due(
+        session,
+        Booking.state.in_([BookingState.REQUESTED, BookingState.CONFIRMED]),
+        Booking.recipe_id.is_not(None),
+        Booking.starts_at > now,
+        Booking.starts_at - _hours("cutoff_hours") <= now,
+        loaded < least.scalar_subquery(),
+    )
+    return _release(session, due, BookingState.LAPSED, "booking.lapse", now=now,
+                    told="booking.lapsed", why="underfilled")  # fmt: skip
+
+
 def mark_no_shows(session: Session, now: datetime) -> int:
     """Give away what its owner has not begun so long after the start as the policy says.
 
@@ -189,6 +215,7 @@ PARTS: tuple[Part, ...] = (
     lapse_unanswered,
     ask_to_confirm,
     lapse_unconfirmed,
+    lapse_underfilled,
     mark_no_shows,
     complete,
     close_forgotten,

@@ -146,7 +146,7 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "booking.approved": lambda: _("Approved: %(what)s", what=what),
         "booking.declined": lambda: _("Declined: %(what)s", what=what),
         "booking.handed_over": lambda: _("Handed over: %(what)s", what=what),
-        "booking.lapsed": lambda: _("Lapsed: %(what)s", what=what),
+        "booking.lapsed": lambda: _lapsed(notice.payload.get("why"), what),
         "booking.to_confirm": lambda: _("Please say that you come: %(what)s", what=what),
         "booking.no_show": lambda: _("Missed: %(what)s", what=what),
         "run.called_off": lambda: _("Called off: %(what)s", what=what),
@@ -177,6 +177,16 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
     if what:
         return str(_("News: %(what)s", what=what))
     return str(_("There is news for you"))
+
+
+def _lapsed(why: object, what: str) -> str:
+    if why == "underfilled":
+        return str(_("The shared run was too light, and is off: %(what)s", what=what))
+    if why == "unanswered":
+        return str(_("Nobody answered your request in time: %(what)s", what=what))
+    if why == "unconfirmed":
+        return str(_("You did not say in time that you come: %(what)s", what=what))
+    return str(_("Lapsed: %(what)s", what=what))
 
 
 def _facts(notice: Notice, line: BookingLine | None, base: str) -> list[str]:

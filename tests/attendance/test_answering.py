@@ -7,13 +7,22 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
+from platform_booking.accounts.models import Organisation
 from platform_booking.attendance import sweeping
 from platform_booking.bookings.models import Booking
 from platform_booking.bookings.states import BookingState
 from platform_booking.clock import utcnow
 from platform_booking.db import JOB, acting_as
+from platform_booking.notices.models import Notice
 from tests.attendance.place import HOUR, MINUTE, Place, made, on_grid
-from tests.factories import MONDAY, make_platform, make_resource, writing
+from tests.factories import (
+    MONDAY,
+    make_booking,
+    make_platform,
+    make_recipe,
+    make_resource,
+    writing,
+)
 
 REQUESTED, CONFIRMED = BookingState.REQUESTED, BookingState.CONFIRMED
 
@@ -187,6 +196,36 @@ def test_what_is_not_confirmed_lapses_and_frees_its_time(place: Place) -> None:
     assert sweep(MONDAY - 2 * HOUR)["lapse_unconfirmed"] == 1
     assert place.state(booking) is BookingState.LAPSED
     assert ask(place, place.rival, MONDAY).status_code == 201
+
+
+def test_the_loads_of_a_run_too_light_at_its_cut_off_lapse_and_are_told(place) -> None:
+    with writing() as session:
+        oven = make_resource(session, kind="batch", capacity=50,
+                             platform_id=place.platform.id,
+                             policy={"cutoff_hours": 24})  # fmt: skip
+        light, full = (make_recipe(session, oven, min_load=n) for n in (10, 6))
+
+        rivals = session.get_one(Organisation, place.rival.organisation_id)
+
+        def load(recipe, at, quantity, firm=place.firm):
+            return make_booking(session, resource=oven, organisation=firm, starts_at=at,
+                                recipe_id=recipe.id, quantity=quantity)  # fmt: skip
+
+        mine, theirs = (load(light, MONDAY, 4, firm) for firm in (place.firm, rivals))
+        enough = [load(full, MONDAY + 2 * HOUR, 3) for _n in range(2)]
+    cut_off = MONDAY - 24 * HOUR
+    assert sweep(cut_off - MINUTE)["lapse_underfilled"] == 0
+    assert sweep(cut_off)["lapse_underfilled"] == 2
+    assert {place.state(b) for b in (mine, theirs)} == {BookingState.LAPSED}
+    assert sweep(MONDAY - HOUR)["lapse_underfilled"] == 0
+    assert {place.state(b) for b in enough} == {CONFIRMED}
+    with writing() as session:
+        told = session.query(Notice).filter_by(kind="booking.lapsed").all()
+        assert {n.organisation_id for n in told} == {
+            place.firm.id, place.rival.organisation_id,
+        }  # fmt: skip
+        assert {n.payload["why"] for n in told} == {"underfilled"}
+        assert all(n.payload["quantity"] == 4 for n in told)
 
 
 def test_the_page_offers_to_confirm(place: Place) -> None:
