@@ -22,7 +22,7 @@ FUNCTIONS = (
     "redeem_token", "apply_for_registration", "feed_standing", "kiosk_standing",
     "take_quotas", "in_use_there", "platform_operators", "take_members", "held_minutes",
     "buddy_standing", "possible_buddies", "take_time_back", "give_time_back", "class_sold",
-    "run_loads", "set_limits",
+    "run_loads", "member_at",
 )  # fmt: skip
 WALLED = (
     "organisation", "member", "member_role", "member_qualification", "project", "api_token",

@@ -64,6 +64,9 @@ TENANT: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             PARK,
             f"EXISTS (SELECT FROM orders o WHERE o.submitted_by = member.id AND o.{OF_PLATFORMS})",
             f"EXISTS (SELECT FROM booking b WHERE b.member_id = member.id AND b.{OF_PLATFORM})",
+            "EXISTS (SELECT FROM member_qualification q JOIN resource r"
+            " ON r.qualification_id = q.qualification_id"
+            f" WHERE q.member_id = member.id AND r.{OF_PLATFORM})",
         ),
         (OWN, f"id = {MEMBER}", PARK),
     ),

@@ -4,23 +4,15 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
 
 from platform_booking import audit
 from platform_booking.catalog import queries as catalog
+from platform_booking.catalog.models import Resource
 from platform_booking.catalog.services import insist_on_operating
 from platform_booking.db import transaction
 from platform_booking.errors import PreconditionFailed, RulesBroken
 from platform_booking.limits import queries, rules
 from platform_booking.web.actor import Actor
-
-_SET = sa.select(
-    sa.func.set_limits(
-        sa.bindparam("resource", type_=sa.Integer),
-        sa.bindparam("before", type_=JSONB),
-        sa.bindparam("after", type_=JSONB),
-    )
-)
 
 
 def change(
@@ -50,9 +42,14 @@ def change(
         broken = list(rules.violations(policy, resource.kind, queries.codes(session)))
         if broken:
             raise RulesBroken(broken)
-        values = {"resource": resource.id, "before": before, "after": policy}
-        if not session.scalar(_SET, values):
-            raise PreconditionFailed  # somebody came in between
+        done = session.scalar(
+            sa.update(Resource)
+            .where(Resource.id == resource.id, Resource.policy == before)
+            .values(policy=policy)
+            .returning(Resource.id)
+        )
+        if done is None:  # somebody came in between
+            raise PreconditionFailed
         audit.record(
             session,
             act="resource.limits",

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load, validate
+from flask_babel import lazy_gettext as _l
+from marshmallow import (
+    Schema,
+    ValidationError,
+    fields,
+    post_load,
+    validate,
+    validates_schema,
+)
 
 from platform_booking.bookings.schemas import FirmSchema, NamedSchema, PersonSchema
 from platform_booking.qualifying.services import NewGrant
@@ -12,7 +20,13 @@ from platform_booking.web.schemas import Day, StrictSchema, Text
 class NewGrantSchema(StrictSchema):
     """Body of `POST /api/v1/member-qualifications`."""
 
-    member_id = fields.UUID(required=True)
+    member_id = fields.UUID(load_default=None, allow_none=True)
+    email = Text(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=254),
+        metadata={"description": "Instead of `member_id`: of one who is new here."},
+    )
     qualification = Text(required=True, validate=validate.Length(min=1, max=40))
     level = Text(
         load_default=None,
@@ -25,6 +39,12 @@ class NewGrantSchema(StrictSchema):
         allow_none=True,
         metadata={"description": "The last day; for good without."},
     )
+
+    @validates_schema
+    def one_of_two(self, data: dict[str, Any], **_: object) -> None:
+        """Insist on either."""
+        if (data["member_id"] is None) == (not data["email"]):
+            raise ValidationError(_l("Give either member_id or email."), "member_id")
 
     @post_load
     def new(self, data: dict[str, Any], **_: object) -> NewGrant:

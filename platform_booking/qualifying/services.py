@@ -23,7 +23,8 @@ from platform_booking.web.actor import Actor
 class NewGrant:
     """A qualification that a member is to hold, by the ids known outside."""
 
-    member_id: UUID
+    member_id: UUID | None = None
+    email: str | None = None  # of one who need not have been here before
     qualification: str  # its code
     level: str | None = None  # None: at all hours
     expires_on: date | None = None  # the last day; None: for good
@@ -110,27 +111,27 @@ def grant(new: NewGrant, *, actor: Actor, now: datetime, today: date) -> Held:
         a level that there is not, or a day that is over; all of them are listed.
     """
     with transaction() as session:
-        member = session.scalars(
-            sa.select(Member).where(Member.public_id == new.member_id, Member.active)
-        ).one_or_none()
+        whom = _whom(session, new)
         of_ours = {q.code: q for q in taught(session, actor)}
         qualification = of_ours.get(new.qualification)
-        broken = list(_violations(new, member, qualification, today=today))
-        if broken or member is None or qualification is None:
+        broken = list(_violations(new, whom, qualification, today=today))
+        if broken or whom is None or qualification is None:
             raise RulesBroken(broken)
+        member_id, organisation_id = whom
         values = {"level": new.level, "expires_on": new.expires_on}
         session.execute(
             postgresql.insert(MemberQualification)
             .values(
-                member_id=member.id,
+                member_id=member_id,
                 qualification_id=qualification.id,
-                organisation_id=member.organisation_id,
+                organisation_id=organisation_id,
                 **values,
             )
             .on_conflict_do_update(
                 index_elements=["member_id", "qualification_id"], set_=values
             )
         )
+        member = session.get_one(Member, member_id)  # seen from now on, if not before
         _note(
             session,
             "qualification.grant",
@@ -187,18 +188,37 @@ def revoke(member_id: UUID, code: str, *, actor: Actor, now: datetime) -> None:
         )
 
 
+def _whom(session: Session, new: NewGrant) -> tuple[int, int | None] | None:
+    """Return the row ids of a member and his firm; None if there is none to be seen."""
+    if new.email:
+        found = session.execute(
+            sa.text("SELECT member_id, organisation_id FROM member_at(:address)"),
+            {"address": new.email.strip().lower()},
+        ).one_or_none()
+    else:
+        found = session.execute(
+            sa.select(Member.id, Member.organisation_id).where(
+                Member.public_id == new.member_id, Member.active
+            )
+        ).one_or_none()
+    return None if found is None else (found[0], found[1])
+
+
 def _violations(
     new: NewGrant,
-    member: Member | None,
+    whom: tuple[int, int | None] | None,
     qualification: Qualification | None,
     *,
     today: date,
 ) -> Iterator[Violation]:
-    if member is None:
+    if whom is None:
         yield Violation(
             "unknown_member",
-            _("name a member who has ordered or booked on a platform of yours"),
-            "member_id",
+            _(
+                "name a member who has ordered or booked on a platform of yours, or the"
+                " e-mail address with which one is registered"
+            ),
+            "email" if new.email else "member_id",
         )
     if qualification is None:
         yield Violation(

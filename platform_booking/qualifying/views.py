@@ -25,7 +25,7 @@ from platform_booking.web.i18n import named
 
 bp = Blueprint("qualifying", __name__, url_prefix="/qualifications")
 
-_FIELDS = ("member_id", "qualification", "expires_on")
+_FIELDS = ("member_id", "email", "qualification", "expires_on")
 _ROWS = 1000
 
 
@@ -39,7 +39,7 @@ def index() -> ResponseReturnValue:
 def grant() -> ResponseReturnValue:
     """Grant a qualification."""
     typed = {
-        name: request.form.get(name, "").strip().replace("\x00", "")[:80]
+        name: request.form.get(name, "").strip().replace("\x00", "")[:254]
         for name in _FIELDS
     }
     new, violations = _read(typed)
@@ -69,9 +69,15 @@ def _read(typed: dict[str, str]) -> tuple[NewGrant | None, list[Violation]]:
     wrong: list[Violation] = []
     member_id = expires_on = None
     try:
-        member_id = UUID(typed["member_id"])
+        member_id = UUID(typed["member_id"]) if typed["member_id"] else None
     except ValueError:
         wrong.append(Violation("unreadable", _("choose one from the list"), "member_id"))
+    if bool(typed["member_id"]) == bool(typed["email"]):
+        wrong.append(
+            Violation(
+                "unreadable", _("choose a member, or write an e-mail address"), "member_id"
+            )
+        )
     try:
         expires_on = (
             date.fromisoformat(typed["expires_on"]) if typed["expires_on"] else None
@@ -81,10 +87,11 @@ def _read(typed: dict[str, str]) -> tuple[NewGrant | None, list[Violation]]:
             Violation("unreadable", _("write a day such as 2027-06-30"), "expires_on")
         )
     code, _mark, level = typed["qualification"].partition("/")
-    if member_id is None or wrong:
+    if wrong:
         return None, wrong
     return NewGrant(
         member_id=member_id,
+        email=typed["email"] or None,
         qualification=code,
         level=level or None,
         expires_on=expires_on,

@@ -3,11 +3,13 @@
 from datetime import date, timedelta
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
 from platform_booking.audit import AuditEntry
 from platform_booking.catalog.models import MemberQualification, Qualification
 from platform_booking.clock import utcnow
+from platform_booking.db import Identity, acting_as, db
 from platform_booking.notices.models import Notice
 from tests.bookings.callers import Browser, Program, make_token
 from tests.factories import (
@@ -117,3 +119,36 @@ def test_the_page_grants_and_takes_away(world) -> None:
     path = f"/qualifications/{world.engineer.public_id}/ETCH/revoke"
     assert page.post(path, {}).status_code == 302
     assert holdings() == []
+
+
+def test_a_newcomer_is_granted_what_he_has_learnt_by_his_address(world) -> None:
+    path = "/member-qualifications"
+    by_address = {"email": world.stranger.email.upper(), "qualification": "ETCH"}
+    made = world.staff("POST", path, json=by_address)
+    assert made.status_code == 201, made.text
+    assert made.json["member"]["name"] == world.stranger.name
+    (line,) = world.staff("GET", path).json["items"]
+    assert line["member"]["id"] == str(world.stranger.public_id)
+    assert world.others("GET", path).json["items"] == []  # he teaches something else
+    page = world.browser.enter(world.operator).get("/qualifications").text
+    assert world.stranger.name in page
+    assert world.stranger.name not in (
+        world.browser.enter(world.other).get("/qualifications").text
+    )
+    for wrong in (
+        {"email": "nobody@example.org"},
+        {},
+        by_address | {"member_id": str(world.engineer.public_id)},
+    ):
+        refused = world.staff("POST", path, json={"qualification": "ETCH", **wrong})
+        assert refused.status_code == 422
+    assert world.call("POST", path, json=by_address).status_code == 403
+    assert len(holdings()) == 1
+
+
+def test_engineers_find_nobody_by_an_address(world) -> None:
+    with acting_as(Identity(member_id=1, organisation_id=world.engineer.organisation_id)):
+        found = db.session.execute(
+            sa.text("SELECT * FROM member_at(:a)"), {"a": world.stranger.email}
+        ).all()
+    assert found == []

@@ -412,7 +412,7 @@ def test_the_web_role_may_call_no_functions_but_the_declared_ones(walls: Walls) 
         "feed_standing", "kiosk_standing", "take_quotas", "in_use_there",
         "platform_operators", "take_members", "held_minutes", "buddy_standing",
         "possible_buddies", "take_time_back", "give_time_back", "class_sold",
-        "run_loads", "set_limits",
+        "run_loads", "member_at",
         "apply_for_registration",
     }  # fmt: skip
 
