@@ -140,6 +140,9 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "waiting.offer_lapsed": lambda: _("An offer has lapsed: %(what)s", what=what),
         "waiting.taken_back": lambda: _("An offer is taken back: %(what)s", what=what),
         "waiting.given_up": lambda: _("You wait no longer: %(what)s", what=what),
+        "waiting.carried_over": lambda: _(
+            "The run was full, you wait for the next one: %(what)s", what=what
+        ),
         "waiting.over": lambda: _("Nothing became free in time: %(what)s", what=what),
         "order.displaced": lambda: _("An outage has displaced your order"),
         "booking.cancelled": lambda: _("Cancelled: %(what)s", what=what),

@@ -22,7 +22,7 @@ from platform_booking.waitlist.noting import note
 from platform_booking.waitlist.rules import FIRST_RIGHT_DAYS
 
 _AHEAD = (BookingState.REQUESTED, BookingState.CONFIRMED)
-_NEXT_RUN = timedelta(days=366)  # so far ahead the next run of an event is waited for
+NEXT_RUN = timedelta(days=366)  # so far ahead the next run of an event is waited for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def displace_from_run(
     _take_back(session, offered, resource, now=now)
     together = _beside(session, lost)
     told = {"why": why, "reason": reason, "run": run.code}
-    cause = _Cause(detail=told, until=run.ends_at + _NEXT_RUN, told="run.called_off")
+    cause = _Cause(detail=told, until=run.ends_at + NEXT_RUN, told="run.called_off")
     _displace(session, lost, cause, now=now)
     _displace(session, together, _COMPANION, now=now)
     return len(lost) + len(together)

@@ -25,11 +25,12 @@ from platform_booking.bookings.contention import retrying, wait_briefly
 from platform_booking.bookings.models import Booking, Waiting
 from platform_booking.bookings.placing import confirm_all
 from platform_booking.bookings.states import BookingState, WaitingState
-from platform_booking.catalog.models import Resource
+from platform_booking.catalog.models import Occurrence, Resource
 from platform_booking.db import transaction
 from platform_booking.errors import CapacityTaken, Conflict, RulesBroken
 from platform_booking.waitlist import queries, rules
 from platform_booking.waitlist.displacing import (
+    NEXT_RUN,
     displace_companions,
     displace_taken_back,
     take_back_companions,
@@ -44,6 +45,8 @@ BATCH = 200
 _ALL_AFRESH = timedelta(minutes=5)
 _SERVED = 7003  # advisory locks: one runner serves a resource
 _MOST_TRIES = 8  # places that may break rules before an entry waits on
+
+_LENGTH = sa.func.make_interval(0, 0, 0, 0, 0, Waiting.minutes)
 
 _log = structlog.get_logger()
 Seen = tuple[int, int, int, datetime]
@@ -69,6 +72,7 @@ def tend(watch: Watch, *, zone: ZoneInfo, now: datetime | None = None) -> dict[s
         "taken_back": _all(take_back_companions, now),
         "given_back": give_back(now=now),
         "lapsed": _all(_lapse, now),
+        "carried_over": _all(_carry_over, now),
         "over": _all(_end, now),
         "offered": 0,
     }
@@ -258,20 +262,50 @@ def _lapse(session: Session, now: datetime) -> int:
     return len(rows)
 
 
+def _carry_over(session: Session, now: datetime) -> int:
+    """Let those who found a dated run full wait on for the next one, in their order."""
+    following = (
+        sa.select(Occurrence.ends_at)
+        .where(
+            Occurrence.resource_id == Waiting.resource_id,
+            Occurrence.called_off_at.is_(None),
+            Occurrence.starts_at.between(now, now + NEXT_RUN),
+            Occurrence.ends_at > Waiting.to_at,
+        )
+        .order_by(Occurrence.starts_at)
+        .limit(1)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        sa.select(Waiting, Resource, following)
+        .join(Resource, Resource.id == Waiting.resource_id)
+        .where(Waiting.state == WaitingState.WAITING, Waiting.group_id.is_(None))
+        .where(Waiting.to_at - _LENGTH < now, following.is_not(None))
+        .order_by(Waiting.id)
+        .limit(BATCH)
+        .with_for_update(of=Waiting, skip_locked=True)
+        .execution_options(populate_existing=True)
+    ).all()
+    for entry, resource, ends_at in rows:
+        entry.to_at, entry.updated_at = ends_at, now
+        note(session, "waiting.carry_over", entry, resource, now=now,
+             told="waiting.carried_over")  # fmt: skip
+    return len(rows)
+
+
 def _end(session: Session, now: datetime) -> int:
     """End entries whose window is over; their owners are told."""
-    length = sa.func.make_interval(0, 0, 0, 0, 0, Waiting.minutes)
     other = sa.orm.aliased(Waiting)
     rows = session.execute(
         sa.select(Waiting, Resource)
         .join(Resource, Resource.id == Waiting.resource_id)
         .where(Waiting.state == WaitingState.WAITING)
-        .where(Waiting.to_at - length < now)
+        .where(Waiting.to_at - _LENGTH < now)
         .where(
             ~sa.exists().where(
                 other.group_id == Waiting.group_id,
                 other.state.in_(queries.OPEN),
-                other.to_at - length >= now,
+                other.to_at - sa.func.make_interval(0, 0, 0, 0, 0, other.minutes) >= now,
             )
         )
         .order_by(Waiting.id)

@@ -15,6 +15,7 @@ from tests.attendance.place import Place, made
 from tests.factories import (
     make_booking,
     make_member,
+    make_occurrence,
     make_recipe,
     make_resource,
     writing,
@@ -390,3 +391,45 @@ def test_pools_and_shared_runs_are_waited_for_too(place, kind) -> None:
     assert run()["offered"] == 1  # what is too small for the first is not wasted
     [offer] = offers()
     assert offer.quantity == 1
+
+
+def test_who_finds_a_dated_run_full_waits_for_the_next_one(place) -> None:
+    def full(at):
+        one = make_occurrence(session, shuttle, starts_at=at, capacity=4)
+        make_booking(
+            session, resource=shuttle, organisation=place.firm, occurrence_id=one.id,
+            starts_at=one.starts_at, minutes=120, quantity=4,
+        )  # fmt: skip
+        return one
+
+    with writing() as session:
+        shuttle = make_resource(session, kind="event", capacity=4,
+                                platform_id=place.platform.id)  # fmt: skip
+        first, second = full(tomorrow()), full(tomorrow() + timedelta(days=30))
+    place.tool = shuttle
+    entry = place.program(place.rival)(
+        "POST",
+        "/waiting",
+        json={
+            "resource_id": str(shuttle.public_id),
+            "from": first.starts_at.isoformat(),
+            "to": first.ends_at.isoformat(),
+            "minutes": 120,
+            "quantity": 2,
+        },
+    )
+    assert entry.status_code == 201, entry.text
+    begun = first.starts_at + timedelta(minutes=5)
+    assert run(now=begun)["carried_over"] == 1
+    row = entry_row(entry.json)
+    assert (row.state, row.to_at) == (WaitingState.WAITING, second.ends_at)
+    assert ("waiting.carried_over", place.rival.id) in place.told()
+    with writing() as session:
+        third = make_occurrence(
+            session, shuttle, starts_at=second.starts_at + timedelta(days=30), capacity=4
+        )
+    late = second.starts_at + timedelta(minutes=5)
+    done = run(now=late)
+    assert (done["carried_over"], done["offered"]) == (1, 1)
+    assert [offer.occurrence_id for offer in offers()] == [third.id]
+    assert run(now=third.starts_at + timedelta(minutes=5))["carried_over"] == 0
