@@ -1,10 +1,12 @@
 """The solver on the command line.
 
-``python -m solver solve problem.json -o plan.json`` makes a plan;
-``python -m solver check problem.json plan.json`` judges one. The exit code is 0 when all
-is well, 1 when no plan could be made or the plan is not sound, and 2 when a file cannot
-be read or written. Ctrl-C ends the search after the wave under way: the plan so far is
-written, without bound.
+``python -m solver solve problem.json -o plan.json`` makes a plan; ``python -m solver check
+problem.json plan.json`` judges one. With ``--format fjsp`` and others both read a public
+scheduling problem, whose schedule is to be as short as it can be; ``python -m solver bound
+FILE --format …`` says what none is shorter than. The exit code is 0 when all is well, 1
+when no plan could be made or the plan is not sound, and 2 when a file cannot be read or
+written. Ctrl-C ends the search after the wave under way: the plan so far is written,
+without bound.
 """
 
 import argparse
@@ -17,12 +19,15 @@ from threading import Event
 
 from solver.allocation import Allocation
 from solver.check import broken_rules, wrong_figures
-from solver.errors import BadFile, SolverError
+from solver.errors import BadFile, BadProblem, SolverError
 from solver.formats.json_format import read_plan, read_problem, write_plan
 from solver.greedy import first_come_first_served, list_schedule
+from solver.makespan import commands as makespan
 from solver.options import Options, Progress
 from solver.problem import Problem
 from solver.value import value_of
+
+PARK = "park"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], int] = given.command
     try:
         return command(given)
-    except BadFile as e:
+    except (BadFile, BadProblem) as e:
         for fault in e.faults:
             print(fault, file=sys.stderr)
         return 2
@@ -63,6 +68,17 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check)
     check.add_argument("problem", type=Path)
     check.add_argument("plan", type=Path)
+    bound = commands.add_parser("bound", help="say what no schedule is shorter than")
+    bound.set_defaults(command=makespan.bound_file)
+    bound.add_argument("problem", type=Path)
+    bound.add_argument("--format", choices=sorted(makespan.READERS), required=True)
+    for command in (solve, check):
+        command.add_argument(
+            "--format",
+            choices=[PARK, *sorted(makespan.READERS)],
+            default=PARK,
+            help="of the problem: a park's night as JSON, or a public format",
+        )
     return parser
 
 
@@ -89,6 +105,8 @@ def _positive_number(text: str) -> float:
 
 
 def _solve(given: argparse.Namespace) -> int:
+    if given.format != PARK:
+        return makespan.solve_file(given)
     problem = read_problem(given.problem)
     # Only this command needs OR-Tools, which takes most of a second to load.
     from solver.solve import solve
@@ -146,6 +164,8 @@ def _summarise(problem: Problem, plan: Allocation) -> None:
 
 
 def _check(given: argparse.Namespace) -> int:
+    if given.format != PARK:
+        return makespan.check_file(given)
     problem = read_problem(given.problem)
     plan = read_plan(given.plan)
     found = [*broken_rules(problem, plan.placements), *wrong_figures(problem, plan)]

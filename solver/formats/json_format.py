@@ -41,7 +41,7 @@ def read_problem(path: Path) -> Problem:
     BadFile
         If the file cannot be read or has faults; all of them are listed.
     """
-    return problem_from_data(_load(path))
+    return problem_from_data(load(path))
 
 
 def read_plan(path: Path) -> Allocation:
@@ -52,17 +52,17 @@ def read_plan(path: Path) -> Allocation:
     BadFile
         If the file cannot be read or has faults; all of them are listed.
     """
-    return plan_from_data(_load(path))
+    return plan_from_data(load(path))
 
 
 def write_problem(problem: Problem, path: Path) -> None:
     """Write a problem; the file is there whole or not at all."""
-    _save(problem_to_data(problem), path)
+    save(problem_to_data(problem), path)
 
 
 def write_plan(plan: Allocation, path: Path) -> None:
     """Write a plan; the file is there whole or not at all."""
-    _save(plan_to_data(plan), path)
+    save(plan_to_data(plan), path)
 
 
 def problem_to_data(problem: Problem) -> dict[str, Any]:
@@ -89,7 +89,8 @@ def plan_from_data(data: object) -> Allocation:
     return _build(Allocation, data, PLAN)
 
 
-def _load(path: Path) -> object:
+def load(path: Path) -> object:
+    """Return what stands in a file of JSON; `BadFile` if it is none."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
         return json.loads(text, parse_constant=_refuse_constant)
@@ -110,7 +111,8 @@ def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _save(data: Mapping[str, Any], path: Path) -> None:
+def save(data: Mapping[str, Any], path: Path) -> None:
+    """Write a file of JSON, whole or not at all; `BadFile` if it cannot be."""
     beside = path.with_name(path.name + ".part")
     try:
         with beside.open("w", encoding="utf-8") as file:
