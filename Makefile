@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Everything they need they make themselves.
 #   PORT=8000       the port that `make run` listens on, on this machine only
 #   VAR=var         the folder of its data
-#   BENCH=plan      which benchmark `make bench` runs: plan or booking
+#   BENCH=plan      which benchmark `make bench` runs: plan, booking or public
 
 PORT ?= 8000
 VAR ?= var
@@ -31,7 +31,12 @@ check: $(VENV)/.dev  ## Style, format, types and import contracts
 migrations: $(VENV)/.dev  ## Migrations up, compared with the models, down and up again
 	$(PYTHON) -m pytest -q tests/test_migrations.py
 
-bench: $(VENV)/.dev  ## Measure: BENCH=plan and others in benchmarks/
+.venv-peers: benchmarks/peers/requirements.txt | $(PYTHON)  ## What BENCH=public compares with
+	@$(PYTHON) -m venv $@
+	@$@/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers/requirements.txt
+	@touch $@
+
+bench: $(VENV)/.dev $(if $(filter public,$(BENCH)),.venv-peers)  ## Measure: BENCH=plan and others in benchmarks/
 	$(PYTHON) -m benchmarks.$(BENCH)
 
 soak: $(VENV)/.dev  ## 20,000 mixed attempts by 16 clients, judged; some ten minutes

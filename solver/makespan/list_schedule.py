@@ -22,9 +22,9 @@ def can_schedule(problem: MakespanProblem) -> bool:
 
 
 def best_of_many(
-    problem: MakespanProblem, *, seed: int, seconds: float, tries: int
+    problem: MakespanProblem, *, seed: int, seconds: float, tries: int, least: int = 0
 ) -> tuple[Start, ...]:
-    """Return the shortest of several list schedules."""
+    """Return the shortest of several list schedules; none is shorter than `least`."""
     random, until = Random(seed), time.monotonic() + seconds  # noqa: S311 - no secret
     tail = tails(problem)
     best: tuple[Start, ...] = ()
@@ -35,7 +35,7 @@ def best_of_many(
         found = _improved(problem, _serial(problem, rank))
         if length is None or _length(problem, found) < length:
             best, length = found, _length(problem, found)
-        if time.monotonic() > until:
+        if time.monotonic() > until or _length(problem, best) <= least:
             break
     return best
 
