@@ -62,6 +62,13 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument("--seed", type=_natural, default=1)
     solve.add_argument("--workers", type=_positive, default=2, help="processes")
     solve.add_argument(
+        "--executor",
+        choices=["processes", "dask"],
+        default="processes",
+        help="who searches: processes of this machine, or a Dask cluster",
+    )
+    solve.add_argument("--address", help="of the Dask scheduler, tcp://host:port")
+    solve.add_argument(
         "--explain", type=_natural, help="left-out jobs to look for ways out for"
     )
     check = commands.add_parser("check", help="judge a plan")
@@ -107,24 +114,29 @@ def _positive_number(text: str) -> float:
 def _solve(given: argparse.Namespace) -> int:
     if given.format != PARK:
         return makespan.solve_file(given)
+    if (given.executor == "dask") != (given.address is not None):
+        raise SolverError("--executor dask and --address go together")
     problem = read_problem(given.problem)
     # Only this command needs OR-Tools, which takes most of a second to load.
+    from solver.improve.executors import dask_executor
     from solver.solve import solve
 
     interrupted = Event()
     signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-    plan = solve(
-        problem,
-        Options(
-            seed=given.seed,
-            waves=given.waves,
-            seconds=given.seconds,
-            workers=given.workers,
-            explain=given.explain,
-            on_progress=_report,
-            should_stop=interrupted.is_set,
-        ),
+    options = Options(
+        seed=given.seed,
+        waves=given.waves,
+        seconds=given.seconds,
+        workers=given.workers,
+        explain=given.explain,
+        on_progress=_report,
+        should_stop=interrupted.is_set,
     )
+    if given.executor == "dask":
+        with dask_executor(given.address) as executor:
+            plan = solve(problem, options, executor=executor)
+    else:
+        plan = solve(problem, options)
     write_plan(plan, given.output)
     _summarise(problem, plan)
     placed = {p.job for p in plan.placements}

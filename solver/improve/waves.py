@@ -2,16 +2,22 @@
 
 A wave has the same width whatever the number of workers, its members free disjoint jobs,
 and what comes back is checked and applied in the order in which it was sent. So the plan
-depends on the problem, the seed and the number of waves alone. A member that fails, dies or
-comes back worse than what stands is dropped: the incumbent is never lost.
+depends on the problem, the seed and the number of waves alone. A member whose worker dies
+is solved again; one that fails or comes back worse than what stands is dropped: the
+incumbent is never lost.
 """
 
 import logging
 import multiprocessing
 import pickle
 from collections.abc import Collection, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+)
 from random import Random
 from types import TracebackType
 from typing import Self
@@ -30,6 +36,8 @@ WIDTH = 4  # members of a wave; constant, or the plan would depend on the machin
 EFFORT = 0.05  # CP-SAT's deterministic time for one member: a few tenths of a second
 GROWTH = 1.04  # of the neighbourhoods after one solved to the end, or its shrinking if not
 SMALLEST, LARGEST = 30, 400  # steps of a neighbourhood
+
+_TRIES = 3  # of a task whose worker dies
 
 log = logging.getLogger(__name__)
 
@@ -62,17 +70,43 @@ class Crew:
         forget(self._parcel.name)
 
     def solve(self, tasks: Sequence[Task]) -> list[Found | None]:
-        """Return what came of each task, in order; None for one that failed."""
+        """Return what came of each task, in order; None for one that failed.
+
+        Tasks of a worker that died are done again: what comes of them is the same.
+        """
         if self._own and self._workers == 1:
             return [self._alone(task) for task in tasks]
-        futures = []
-        for task in tasks:
+        found: dict[int, Found | None] = {}
+        for _try in range(_TRIES):
+            waiting = {n: t for n, t in enumerate(tasks) if n not in found}
+            found |= self._collect(waiting)
+        return [found.get(n) for n in range(len(tasks))]
+
+    def _collect(self, tasks: Mapping[int, Task]) -> dict[int, Found | None]:
+        """Return what came of these tasks, without those whose worker died."""
+        sent = {n: self._submit(task) for n, task in tasks.items()}
+        found: dict[int, Found | None] = {}
+        died = False
+        for n, future in sent.items():
             try:
-                futures.append(self._pool().submit(work, self._sent(), task))
-            except BrokenProcessPool:
-                self._bury()
-                futures.append(self._pool().submit(work, self._sent(), task))
-        return [self._wait(future) for future in futures]
+                found[n] = future.result()
+            except (BrokenExecutor, CancelledError):
+                died = True
+            except Exception:
+                log.exception("a neighbourhood failed and is dropped")
+                found[n] = None
+        if died:
+            log.warning("a worker died; its neighbourhoods are solved again")
+            self._bury()
+        return found
+
+    def _submit(self, task: Task) -> "Future[Found | None]":
+        try:
+            return self._pool().submit(work, self._sent(), task)
+        except BrokenExecutor as died:
+            future: Future[Found | None] = Future()
+            future.set_exception(died)
+            return future
 
     def _sent(self) -> Parcel:
         return Parcel(self._parcel.name, None) if self._own else self._parcel
@@ -89,20 +123,10 @@ class Crew:
         return self._executor
 
     def _bury(self) -> None:
-        if self._executor is not None:
+        """Give up a broken pool of our own; the next task begins another."""
+        if self._own and self._executor is not None:
             self._executor.shutdown(wait=False, cancel_futures=True)
             self._executor = None
-
-    def _wait(self, future: "Future[Found | None]") -> Found | None:
-        try:
-            return future.result()
-        except BrokenProcessPool:
-            log.warning("a worker died; its neighbourhood is dropped")
-            if self._own:
-                self._bury()
-        except Exception:
-            log.exception("a neighbourhood failed and is dropped")
-        return None
 
     def _alone(self, task: Task) -> Found | None:
         try:

@@ -1,8 +1,10 @@
 """Waves: the same plan for any number of workers, and never a worse one."""
 
 import os
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,7 +15,7 @@ from solver.greedy import by_job, by_priority, list_schedule
 from solver.improve import waves
 from solver.improve.neighbourhoods import Chooser, Wave
 from solver.improve.waves import Crew, Search
-from solver.improve.worker import Parcel, Task
+from solver.improve.worker import Parcel, Task, work
 from solver.problem import Kind, Lag, Placement, Problem, Recipe
 from solver.value import value_of
 from tests.solver.factories import (
@@ -186,7 +188,29 @@ def die(parcel: Parcel, task: Task) -> Found | None:
     os._exit(9)
 
 
-def test_a_worker_that_is_killed_costs_its_wave_and_no_more(
+def die_once(parcel: Parcel, task: Task) -> Found | None:
+    """Leave like that at the first call of all workers."""
+    try:
+        open(os.environ["DIED"], "x").close()
+    except FileExistsError:
+        return work(parcel, task)
+    os.kill(os.getpid(), signal.SIGKILL)
+    return None
+
+
+def test_the_plan_is_the_same_when_a_worker_is_killed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    problem = crowded()
+    monkeypatch.setenv("DIED", str(tmp_path / "died"))
+    with monkeypatch.context() as patch:
+        patch.setattr(waves, "work", die_once)
+        search = searched(problem, workers=2)
+    assert (tmp_path / "died").exists()
+    assert search.placements == searched(problem, workers=1).placements
+
+
+def test_a_worker_that_is_killed_again_and_again_costs_its_wave_and_no_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     problem = crowded()
