@@ -261,7 +261,7 @@ def _count(session: Session, chosen: sa.Select[Any]) -> int:
 
 
 def menu() -> list[dict[str, object]]:
-    """Return the entries that the present member may open."""
+    """Return the entries that the present member may open; rarer ones are under "More"."""
     entries = (
         ("orders.index", _("Orders")),
         ("orders.new", _("New order")),
@@ -272,6 +272,8 @@ def menu() -> list[dict[str, object]]:
         ("bookings.index", _("Bookings")),
         ("waitlist.index", _("Waiting list")),
         ("attendance.requests", _("Requests")),
+    )
+    rarer = (
         ("qualifying.index", _("Qualifications")),
         ("quotas.index", _("Quotas")),
         ("feeds.index", _("Calendars")),
@@ -285,8 +287,13 @@ def menu() -> list[dict[str, object]]:
     )
     actor, policy = optional_actor(), current_app.extensions["policy"]
     return [
-        {"url": url_for(e), "label": label, "active": request.endpoint == e}
-        for e, label in entries
+        {
+            "url": url_for(e),
+            "label": label,
+            "active": request.endpoint == e,
+            "rarer": (e, label) in rarer,
+        }
+        for e, label in (*entries, *rarer)
         if e in policy and actor is not None and policy[e].roles & actor.roles
     ]
 

@@ -151,6 +151,13 @@ class Watched:
         )
         if wide[0] > wide[1]:
             self.fault(f"is {wide[0]} px wide on a phone: {wide[2]}")
+        squeezed = self.page.evaluate(
+            "[...document.querySelectorAll('.table-responsive > table:not(.w-auto) td')]"
+            ".filter(e => e.clientWidth && e.clientWidth < 64 && e.innerText.length > 12)"
+            ".slice(0, 2).map(e => e.outerHTML.slice(0, 120))"
+        )
+        if squeezed:
+            self.fault(f"squeezes its list on a phone: {squeezed}")
         self.page.set_viewport_size(WIDE)
 
     def expect_no_harm(self) -> None:

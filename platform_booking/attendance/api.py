@@ -216,6 +216,7 @@ def hand_over(asked: dict[str, Any], booking_id: UUID) -> Any:
 @bp.post("/resources/<uuid:resource_id>/faults")
 @idempotent
 @bp.arguments(schemas.FaultSchema)
+@bp.alt_response(429)
 @bp.response(201, schemas.FaultToldSchema)
 def report_fault(asked: dict[str, Any], resource_id: UUID) -> Any:
     """Report a fault. Operators declare the resource down by it; others tell them."""

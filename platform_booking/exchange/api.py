@@ -21,6 +21,11 @@ bp = Blueprint(
 
 @bp.get("/bookings/export")
 @bp.arguments(schemas.ExportArgs, location="query")
+@bp.alt_response(
+    200,
+    schema={"type": "string", "format": "binary"},
+    content_type=tables.MIMETYPES[tables.XLSX],
+)
 @bp.response(200, {"type": "string"}, content_type=tables.MIMETYPES[tables.CSV])
 def download(args: dict[str, Any]) -> Response:
     """Give the bookings that one may see as a file, with the list's filters."""

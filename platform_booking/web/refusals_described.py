@@ -70,6 +70,7 @@ _SAID = {
     415: "The body is sent as something else than the route takes.",
     422: "Fields or rules are broken; all of them are listed.",
     428: "If-Match is missing.",
+    429: "Too many attempts; wait.",
     503: "The service is busy, or others hold what is needed; nothing was changed.",
 }
 
@@ -88,9 +89,12 @@ class Refusals(BasePlugin):
         for method, operation in (operations or {}).items():
             responses = operation.setdefault("responses", {})
             _with_headers(method, path or "", operation)
+            limited = "429" in map(str, responses)  # as the route itself says
             for name in [n for n in responses if not str(n).startswith(("2", "3"))]:
                 del responses[name]
-            for status in _applicable(method, path or "", operation):
+            if _parameter(operation, "If-None-Match"):
+                responses["304"] = {"description": "What you have is the newest."}
+            for status in (*_applicable(method, path or "", operation), *[429] * limited):
                 responses[str(status)] = _refusal(status)
 
 
@@ -106,7 +110,7 @@ def _applicable(method: str, path: str, operation: dict[str, Any]) -> Iterator[i
         yield 409
     if writes or operation.get("parameters"):
         yield 422
-    match = _if_match(operation)
+    match = _parameter(operation, "If-Match")
     if match is not None:
         yield 412
         if match["required"]:
@@ -114,12 +118,12 @@ def _applicable(method: str, path: str, operation: dict[str, Any]) -> Iterator[i
     yield 503
 
 
-def _if_match(operation: dict[str, Any]) -> dict[str, Any] | None:
+def _parameter(operation: dict[str, Any], name: str) -> dict[str, Any] | None:
     return next(
         (
             p
             for p in operation.get("parameters", ())
-            if isinstance(p, dict) and p.get("name") == "If-Match"
+            if isinstance(p, dict) and p.get("name") == name
         ),
         None,
     )
@@ -132,7 +136,7 @@ def _with_headers(method: str, path: str, operation: dict[str, Any]) -> None:
         headers: dict[str, Any] = {}
         if str(status) == "201":
             headers = {"Location": _LOCATION, "ETag": _ETAG}
-        elif _if_match(operation) or (method == "get" and path.endswith("}")):
+        elif _parameter(operation, "If-Match") or (method == "get" and path.endswith("}")):
             headers = {"ETag": _ETAG}
         if headers:
             told["headers"] = headers | told.get("headers", {})
@@ -143,7 +147,7 @@ def _refusal(status: int) -> dict[str, Any]:
         "description": f"{HTTPStatus(status).phrase}. {_SAID[status]}",
         "content": {_KIND: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
-    if status == 503:
+    if status in (429, 503):
         told["headers"] = {"Retry-After": _RETRY}
     if status == 401:
         told["headers"] = {"WWW-Authenticate": {"schema": _TEXT}}

@@ -99,3 +99,13 @@ def test_refusals_that_are_really_given_are_described(client: FlaskClient) -> No
     assert set(made["201"]["headers"]) == {"ETag", "Location"}
     assert set(made["503"]["headers"]) == {"Retry-After"}
     assert "default" not in made
+
+
+def test_answers_beside_the_plain_one_are_described(paths: dict[str, Any]) -> None:
+    export = paths["/api/v1/bookings/export"]["get"]["responses"]["200"]["content"]
+    assert len(export) == 2
+    assert "304" in paths["/api/v1/resources"]["get"]["responses"]
+    assert "304" not in paths["/api/v1/bookings"]["get"]["responses"]
+    reported = paths["/api/v1/resources/{resource_id}/faults"]["post"]["responses"]
+    assert "Retry-After" in reported["429"]["headers"]
+    assert "429" not in paths["/api/v1/bookings"]["post"]["responses"]
