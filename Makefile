@@ -1,11 +1,11 @@
 # Two commands matter: `make run` and `make test`. Everything they need they make themselves.
 #   PORT=8000       the port that `make run` listens on, on this machine only
 #   VAR=var         the folder of its data
-#   BENCH=plan      which benchmark `make bench` runs: plan, booking or public
+#   BENCH=solver    which benchmark `make bench` runs: solver, booking or public
 
 PORT ?= 8000
 VAR ?= var
-BENCH ?= plan
+BENCH ?= solver
 VENV ?= .venv
 PYTHON := $(VENV)/bin/python
 PIP := $(PYTHON) -m pip --disable-pip-version-check --quiet install
@@ -36,7 +36,7 @@ migrations: $(VENV)/.dev  ## Migrations up, compared with the models, down and u
 	@$@/bin/python -m pip --disable-pip-version-check --quiet install -r benchmarks/peers/requirements.txt
 	@touch $@
 
-bench: $(VENV)/.dev $(if $(filter public,$(BENCH)),.venv-peers)  ## Measure: BENCH=plan and others in benchmarks/
+bench: $(VENV)/.dev $(if $(filter public,$(BENCH)),.venv-peers)  ## Measure: BENCH=solver and others in benchmarks/
 	$(PYTHON) -m benchmarks.$(BENCH)
 
 soak: $(VENV)/.dev  ## 20,000 mixed attempts by 16 clients, judged; some ten minutes

@@ -1,1 +1,1 @@
-"""Measurements of the service: `make bench BENCH=plan` and its like. See README.md."""
+"""Measurements of the service: `make bench BENCH=solver` and its like. See README.md."""

@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from flask_migrate import upgrade
 
+from benchmarks.sizes import Size, demand_of, park_of
 from platform_booking.app import create_app
-from platform_booking.catalog.demand import demand
-from platform_booking.catalog.loader import demo_text, load, parsed
+from platform_booking.catalog import loader
+from platform_booking.catalog.loader import demo_text, parsed
 from platform_booking.config import Settings
 from platform_booking.db import JOB, acting_as, db, transaction
 from platform_booking.embedded import EmbeddedPostgres, Urls
@@ -41,15 +42,15 @@ class Night:
     skipped: Mapping[str, int]  # those that no resource can serve, by reason
 
 
-def make_night(*, seed: int, orders: int) -> Night:
-    """Fill an empty, migrated database with the demo and read its night.
+def make_night(size: Size, *, seed: int, load: float) -> Night:
+    """Fill an empty, migrated database with a park and its demand, and read its night.
 
-    Needs an application context. `seed` and `orders` are those of `catalog.demand`.
+    Needs an application context. `seed` and `load` are those of `benchmarks.sizes`.
     """
     content = parsed(demo_text())
-    wishes = demand(content, seed=seed, today=NOW, zone=ZONE, orders=orders)
+    wishes = demand_of(content, size, seed=seed, load=load, today=NOW, zone=ZONE)
     with acting_as(JOB), transaction() as session:
-        load(session, content, now=NOW, zone=ZONE)
+        loader.load(session, park_of(content, size), now=NOW, zone=ZONE)
         session.flush()  # the catalogue, before orders refer to it
         seeded = seed_demand(session, wishes, now=NOW)
     with acting_as(JOB), transaction() as session:

@@ -1,12 +1,14 @@
 """The solver on the command line.
 
-``python -m solver solve problem.json -o plan.json`` makes a plan; ``python -m solver check
-problem.json plan.json`` judges one. With ``--format fjsp`` and others both read a public
-scheduling problem, whose schedule is to be as short as it can be; ``python -m solver bound
-FILE --format …`` says what none is shorter than. The exit code is 0 when all is well, 1
-when no plan could be made or the plan is not sound, and 2 when a file cannot be read or
-written. Ctrl-C ends the search after the wave under way: the plan so far is written,
-without bound.
+``solve problem.json -o plan.json`` makes a plan; ``check problem.json plan.json`` judges
+one; ``bound problem.json`` says what none is worth more than; ``explain problem.json
+plan.json`` says why jobs are left out or late; ``bench problem.json`` compares the search
+with list scheduling; ``schema problem`` says what the files are. With ``--format fjsp`` and
+others the first three read a public scheduling problem, whose schedule is to be short.
+
+The exit code is 0 when all is well, 1 when no plan could be made or the plan is not sound,
+and 2 when a file cannot be read or written. Ctrl-C ends the search after the wave under
+way: the plan so far is written, without bound.
 """
 
 import argparse
@@ -17,17 +19,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from threading import Event
 
+from solver import describe
 from solver.allocation import Allocation
 from solver.check import broken_rules, wrong_figures
 from solver.errors import BadFile, BadProblem, SolverError
 from solver.formats.json_format import read_plan, read_problem, write_plan
 from solver.greedy import first_come_first_served, list_schedule
 from solver.makespan import commands as makespan
-from solver.options import Options, Progress
+from solver.options import Options
 from solver.problem import Problem
 from solver.value import value_of
 
 PARK = "park"
+_REPORTS = {"text": describe.as_text, "json": describe.as_json, "none": None}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -71,15 +75,40 @@ def _parser() -> argparse.ArgumentParser:
     solve.add_argument(
         "--explain", type=_natural, help="left-out jobs to look for ways out for"
     )
+    solve.add_argument(
+        "--progress",
+        choices=["text", "json", "none"],
+        default="text",
+        help="on standard error: lines for people, one JSON object a line, or nothing",
+    )
     check = commands.add_parser("check", help="judge a plan")
     check.set_defaults(command=_check)
     check.add_argument("problem", type=Path)
     check.add_argument("plan", type=Path)
-    bound = commands.add_parser("bound", help="say what no schedule is shorter than")
-    bound.set_defaults(command=makespan.bound_file)
+    bound = commands.add_parser(
+        "bound", help="say what no plan is worth more than, or no schedule shorter"
+    )
+    bound.set_defaults(command=_bound)
     bound.add_argument("problem", type=Path)
-    bound.add_argument("--format", choices=sorted(makespan.READERS), required=True)
-    for command in (solve, check):
+    explain = commands.add_parser("explain", help="say why jobs are left out or late")
+    explain.set_defaults(command=describe.explain)
+    explain.add_argument("problem", type=Path)
+    explain.add_argument("plan", type=Path)
+    explain.add_argument("--job", action="append", help="only of this; again for more")
+    explain.add_argument(
+        "--limit", type=_natural, default=20, help="jobs, the most valuable first"
+    )
+    explain.add_argument("--json", action="store_true", help="one JSON object a line")
+    bench = commands.add_parser("bench", help="compare the search with list scheduling")
+    bench.set_defaults(command=describe.bench)
+    bench.add_argument("problems", type=Path, nargs="+", metavar="problem")
+    bench.add_argument("--seconds", type=_positive_number, default=60.0, help="each")
+    bench.add_argument("--seed", type=_natural, default=1)
+    bench.add_argument("--workers", type=_positive, default=2, help="processes")
+    schema = commands.add_parser("schema", help="print the JSON Schema of a file")
+    schema.set_defaults(command=describe.print_schema)
+    schema.add_argument("of", choices=sorted(describe.KINDS))
+    for command in (solve, check, bound):
         command.add_argument(
             "--format",
             choices=[PARK, *sorted(makespan.READERS)],
@@ -129,7 +158,7 @@ def _solve(given: argparse.Namespace) -> int:
         seconds=given.seconds,
         workers=given.workers,
         explain=given.explain,
-        on_progress=_report,
+        on_progress=_REPORTS[given.progress],
         should_stop=interrupted.is_set,
     )
     if given.executor == "dask":
@@ -144,18 +173,6 @@ def _solve(given: argparse.Namespace) -> int:
     for job in missing:
         print(f"job {job} is mandatory and could not be placed", file=sys.stderr)
     return 1 if missing else 0
-
-
-def _report(progress: Progress) -> None:
-    """Print one line of progress, for people; the results go to standard output."""
-    of = f"/{progress.waves}" if progress.waves else ""
-    bound = "" if progress.bound is None else f"  bound {progress.bound}"
-    print(
-        f"{progress.seconds:6.1f} s  {progress.phase:8} wave {progress.wave}{of}"
-        f"  value {progress.value}{bound}",
-        file=sys.stderr,
-        flush=True,
-    )
 
 
 def _summarise(problem: Problem, plan: Allocation) -> None:
@@ -173,6 +190,15 @@ def _summarise(problem: Problem, plan: Allocation) -> None:
     for cause, count in Counter(r.cause for r in plan.reasons).most_common():
         print(f"  {cause:21} {count}")
     print(f"seed, waves             {plan.seed}, {plan.waves}")
+
+
+def _bound(given: argparse.Namespace) -> int:
+    if given.format != PARK:
+        return makespan.bound_file(given)
+    from solver.bounds import upper_bound
+
+    print(f"bound {upper_bound(read_problem(given.problem))}")
+    return 0
 
 
 def _check(given: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from solver.calendars import first
-from solver.problem import Alternative, Job, Lag, Placement, Problem
+from solver.problem import Alternative, Job, Kind, Lag, Placement, Problem, Step
 from solver.timeline import Timeline
 from solver.value import job_value
 
@@ -128,7 +128,7 @@ class _Route:
         best: _Candidate | None = None
         for a, alternative in enumerate(step.alternatives):
             lo, hi = self._bounds(k, alternative, limits=limits)
-            if lo >= hi:
+            if lo >= hi or (best is not None and self._soonest(step, a, lo) > best.rank):
                 continue
             pushed = self._ends_from[k]
             slack = alternative.duration if pushed else 0
@@ -150,6 +150,19 @@ class _Route:
                         if best is None or rank < best.rank:
                             best = _Candidate(rank, a, start, choice.length)
         return best
+
+    def _soonest(self, step: Step, a: int, lo: int) -> tuple[int, int, int]:
+        """Return a rank that no start of an alternative is better than."""
+        job, state = self._job, self._state
+        if job.previous or not step.windows:
+            return (-_NEVER, 0, 0)
+        alternative = step.alternatives[a]
+        start = max(lo, job.release, state.problem.earliest, step.windows[0][0], 0)
+        kind = state.resources[alternative.resource].kind
+        if kind is Kind.EVENT:  # it lasts as its occurrence does
+            return (start, start, a)
+        end = start + alternative.duration
+        return (start if kind is Kind.BATCH else end, end, a)
 
     def _bounds(self, k: int, alternative: Alternative, *, limits: bool) -> tuple[int, int]:
         lo, hi = -_NEVER, _NEVER
@@ -190,8 +203,8 @@ def by_slack(job: Job) -> Rank:
 
 
 RULES: Mapping[str, Rule] = {
+    "priority": by_priority,  # first: it beats first come, first served on most nights
     "first_come_first_served": first_come_first_served,
-    "priority": by_priority,
     "due_date": by_due_date,
     "density": by_density,
     "slack": by_slack,
@@ -252,9 +265,12 @@ def dissolve_thin_runs(state: Timeline, queue: Sequence[Job]) -> None:
 def _place(state: Timeline, job: Job, *, thin: bool) -> None:
     if job.previous and state.adopt(job, sorted_steps(job.previous), thin=thin):
         return
-    placements = insert(state, job, thin=thin)
+    route = _Route(state, job, thin=thin)
+    placements = route.search()
     if placements and (job.mandatory or job_value(job, placements) >= 0):
-        state.adopt(job, placements, thin=thin)
+        state.placed[job.id] = placements  # the search has put them
+    else:
+        route.clear()
 
 
 def resource_of(job: Job, placement: Placement) -> str:

@@ -163,6 +163,7 @@ class BatchLane:
         self.lane = UnaryLane(resource, clear)
         self.runs: dict[int, Run] = {}  # by start
         self.recipes = recipes
+        self._of: dict[str, set[int]] = defaultdict(set)  # starts of runs by recipe
 
     def family(self, recipe: str) -> str:
         """Return the set-up family of a recipe, "" for none."""
@@ -177,10 +178,10 @@ class BatchLane:
         least = 0 if thin else known.min_load - quantity
         most = known.capacity - quantity
         mask = 0
-        for run in self.runs.values():
-            fits = run.recipe == recipe and run.joinable and least <= run.load <= most
-            if fits and run.start >= 0:
-                mask |= (run.end - run.start == length) << run.start
+        for start in self._of[recipe]:
+            run = self.runs[start]
+            if start >= 0 and run.joinable and least <= run.load <= most:
+                mask |= (run.end - start == length) << start
         return mask
 
     def room(self, length: int, recipe: str, quantity: int, *, thin: bool) -> int:
@@ -196,6 +197,7 @@ class BatchLane:
         if run is None:
             self.lane.put(start, end, self.family(recipe))
             run = Run(start, end, recipe, 0, fixed=0, joinable=True)
+            self._of[recipe].add(start)
         self.runs[start] = replace(run, load=run.load + quantity)
 
     def take(self, start: int, end: int, recipe: str, quantity: int) -> None:
@@ -203,6 +205,7 @@ class BatchLane:
         run = self.runs[start]
         if run.load == quantity and not run.fixed:
             del self.runs[start]
+            self._of[recipe].discard(start)
             self.lane.take(start, end, self.family(recipe))
         else:
             self.runs[start] = replace(run, load=run.load - quantity)
@@ -226,6 +229,7 @@ class BatchLane:
                 self.runs[start] = Run(
                     start, end, recipe, load, fixed=load, joinable=joinable
                 )
+                self._of[recipe].add(start)
 
 
 class EventLane:

@@ -4,10 +4,12 @@ Greedy seeds, then waves of improvement, then the bound and the reasons, and las
 what the checker does not pass does not leave.
 """
 
+import gc
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 
 from solver.allocation import Allocation, Reason
 from solver.bounds import upper_bound
@@ -66,6 +68,27 @@ def solve(
     """
     if found := list(faults(problem)):
         raise BadProblem(found)
+    with _undisturbed():
+        return _solve(problem, options, start=start, executor=executor)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep the collector away from what is there: of a park, millions of objects."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def _solve(
+    problem: Problem,
+    options: Options,
+    *,
+    start: Sequence[Placement],
+    executor: Executor | None,
+) -> Allocation:
     report = _Reporter(options)
     seeds = _seeds(problem, start, keep_placed=options.keep_placed, report=report)
     placements, waves = _improve(

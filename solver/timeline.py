@@ -26,6 +26,8 @@ from solver.problem import (
 
 ANYWHEN: Interval = (-(1 << 60), 1 << 60)
 
+Intervals = tuple[Interval, ...]
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -53,8 +55,14 @@ class Timeline:
         stays: dict[str, list[Stay]] = defaultdict(list)
         for stay in problem.stays:
             stays[stay.resource].append(stay)
+        alike: dict[tuple[Intervals, Intervals], Calendar] = {}  # many keep the same hours
         for r in problem.resources:
-            self.calendars[r.id] = Calendar(r, occurrences[r.id], problem.calendar_end)
+            calendar = None if r.kind is Kind.EVENT else alike.get((r.open, r.outages))
+            if calendar is None:
+                calendar = Calendar(r, occurrences[r.id], problem.calendar_end)
+                if r.kind is not Kind.EVENT:
+                    alike[r.open, r.outages] = calendar
+            self.calendars[r.id] = calendar
             self.lanes[r.id] = self._lane(r, recipes, stays[r.id], occurrences[r.id])
 
     def _lane(
@@ -119,7 +127,7 @@ class Timeline:
         for length, calm in calendar.shapes(alternative.stay, alternative.duration):
             latest = min(hi, last - length + 1)
             mask = _range(step.windows, lo, latest, length)
-            for kept in self._frozen(job, step, alternative):
+            for kept in self._frozen(job, step, alternative) if job.previous else ():
                 if within[0] <= kept < min(within[1], latest):
                     mask |= _range(step.windows, kept, kept + 1, length)
             mask &= calm

@@ -27,7 +27,7 @@ from solver.problem import Problem
 PROBLEM = "problem/1"
 PLAN = "plan/1"
 
-_MOST = 1 << 53  # beyond it, other readers of JSON lose digits
+MOST = 1 << 53  # beyond it, other readers of JSON lose digits
 _LISTED = 50  # faults; a file with more is hopeless, and so is reading them
 
 T = TypeVar("T")
@@ -204,7 +204,7 @@ def _read(hint: Any, data: Any, path: str, found: list[str]) -> object:
     elif hint is int:
         if type(data) is not int:
             found.append(f"{path}: must be a whole number, it is {_word(data)}")
-        elif abs(data) > _MOST:
+        elif abs(data) > MOST:
             found.append(f"{path}: is too large a number")
     elif hint is float:
         if type(data) not in (int, float):

@@ -4,6 +4,7 @@ A worker keeps the problem and a timeline between tasks, so that a task carries 
 the plan around the neighbourhood.
 """
 
+import gc
 import multiprocessing
 import os
 import pickle
@@ -76,6 +77,7 @@ def begin(parcel: Parcel) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     prepare(parcel)
+    gc.freeze()  # the problem stays: the collector need not look at it again and again
 
 
 def _end_with_parent() -> None:

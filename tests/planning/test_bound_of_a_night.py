@@ -6,6 +6,7 @@ from dataclasses import replace
 from flask import Flask
 
 from benchmarks.park import make_night
+from benchmarks.sizes import Size
 from solver.bounds import upper_bound
 from solver.greedy import RULES, list_schedule
 from solver.problem import Alternative, Interval, Job, Kind, Problem, Resource
@@ -83,7 +84,7 @@ def shorter_queue_times(problem: Problem) -> Problem:
 
 
 def test_a_tighter_rule_lowers_the_bound_of_a_demo_night(app: Flask) -> None:
-    problem = make_night(seed=1, orders=CONGESTED).problem
+    problem = make_night(Size(CONGESTED), seed=1, load=1).problem
     bound = upper_bound(problem)
     best = max(value_of(problem, list_schedule(problem, rule)) for rule in RULES.values())
     assert best <= bound < sum(j.value for j in problem.jobs)

@@ -3,6 +3,7 @@
 from flask import Flask
 
 from benchmarks.park import make_night
+from benchmarks.sizes import Size
 from solver.allocation import Allocation, WayOut
 from solver.check import broken_rules
 from solver.greedy import by_job
@@ -32,7 +33,7 @@ def taken(problem: Problem, plan: Allocation, job: Job, way_out: WayOut) -> Allo
 def test_twenty_orders_left_out_of_a_demo_night_are_placed_by_their_ways_out(
     app: Flask,
 ) -> None:
-    problem = make_night(seed=1, orders=CONGESTED).problem
+    problem = make_night(Size(CONGESTED), seed=1, load=1).problem
     plan = solve(problem, Options(waves=4, workers=2, bound=False))
     chosen = left_out_with_a_way_out(problem, plan)[:SHOWN]
     before = by_job(plan.placements).keys()

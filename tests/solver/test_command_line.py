@@ -283,3 +283,53 @@ def test_an_interrupted_search_leaves_the_plan_so_far(tmp_path: Path) -> None:
     assert "bound" not in out
     assert len(read_plan(plan).placements) == 10
     assert run("check", problem, plan).returncode == 0
+
+
+def test_a_job_that_is_left_out_is_explained(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 1, "--workers", 1)
+
+    told = run("explain", problem, plan, "--json")
+    said = run("explain", problem, plan, "--job", "job-0")
+
+    # Forced in, the job of 10 displaces that of 11.
+    (line,) = map(json.loads, told.stdout.splitlines())
+    assert (line["job"], line["cause"]) == ("job-0", "full")
+    assert line["forcing"] == {
+        "displaced": ["job-1"], "moved": [], "cost": 1, "ends": line["forcing"]["ends"]
+    }  # fmt: skip
+    assert {b["occupant"] for b in line["blocked"]} == {"placement"}
+    assert "job job-0 (value 10): full, step 0" in said.stdout
+    assert "forcing it displaces 1 jobs, moves 0 and costs 1" in said.stdout
+
+
+def test_an_unknown_job_cannot_be_explained(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    run("solve", problem, "-o", plan, "--waves", 1, "--workers", 1)
+    told = run("explain", problem, plan, "--job", "job-99")
+    assert (told.returncode, told.stderr) == (1, "the problem has no job job-99\n")
+
+
+def test_the_bound_of_a_problem_is_told_alone(files: tuple[Path, Path]) -> None:
+    told = run("bound", files[0])
+    assert (told.returncode, told.stdout) == (0, "bound 155\n")
+
+
+def test_the_search_is_compared_with_list_scheduling(files: tuple[Path, Path]) -> None:
+    told = run("bench", files[0], "--seconds", 1, "--workers", 1)
+    line = json.loads(told.stdout)
+    assert line["value"] == line["bound"] == 155
+    assert line["times_first_come_first_served"] == round(155 / 145, 4)
+    assert line["times_best_rule"] == 1.0
+    assert line["gap"] == 0.0
+
+
+def test_progress_is_told_as_asked(files: tuple[Path, Path]) -> None:
+    problem, plan = files
+    asked = ("solve", problem, "-o", plan, "--waves", 1, "--workers", 1, "--progress")
+    lines = [json.loads(one) for one in run(*asked, "json").stderr.splitlines()]
+    assert lines[-1]["value"] == 155
+    assert {"phase", "wave", "waves", "value", "bound", "seconds", "rate"} == lines[
+        0
+    ].keys()
+    assert run(*asked, "none").stderr == ""
