@@ -27,7 +27,7 @@ SECONDS = {
     "tests/waitlist/test_races.py": 15,
     "tests/planning/test_publication_crash.py": 15,
     "tests/planning/test_pages.py": 15,
-    "tests/benchmarks/test_plan.py": 10,
+    "tests/benchmarks/test_solver.py": 9,
 }
 
 
