@@ -9,10 +9,11 @@ import argparse
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 
+from benchmarks import trade_offs
 from benchmarks.memory import PeakMemory
 from benchmarks.park import Night, empty_service, make_night, server
 from benchmarks.report import RESULTS, Report
@@ -113,15 +114,13 @@ def _measure(
     best = _yardsticks(report, case, problem)
     served = value_of(problem, list_schedule(problem, first_come_first_served))
     course = _Course(beats=served)
+    options = Options(
+        seconds=seconds or target.seconds - target.reserve,
+        workers=WORKERS,
+        on_progress=course,
+    )
     with PeakMemory() as peak:
-        plan = solve(
-            problem,
-            Options(
-                seconds=seconds or target.seconds - target.reserve,
-                workers=WORKERS,
-                on_progress=course,
-            ),
-        )
+        plan = solve(problem, options)
     took = time.monotonic() - course.began
     report.figure(case, "seconds", took, "s", at_most=target.seconds)
     report.figure(
@@ -148,6 +147,10 @@ def _measure(
     if plan.bound is not None:
         gap = 1 - plan.value / plan.bound
         report.figure(case, "gap", gap, "share of the bound", at_most=target.gap)
+    if size == "M":
+        options = replace(options, explain=0, bound=False, on_progress=None)
+        trade_offs.fairness(report, case, plan, problem, options)
+        trade_offs.repair(report, case, plan, problem, options)
     for cause, count in Counter(r.cause for r in plan.reasons).most_common():
         report.figure(case, f"left out: {cause}", count, "orders")
     without = sum(not r.ways_out for r in plan.reasons)

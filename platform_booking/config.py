@@ -31,6 +31,7 @@ class Settings:
     night_at: str = "01:00"  # when the nightly allocation starts
     night_seconds: int = 600  # how long it may search
     night_workers: int = 2  # processes that search side by side
+    fairness: int = 100  # of shares, hundredths: 0 none, 100 Nash, more towards max-min
     lease_seconds: int = 120  # a runner that is silent for so long is taken over
     log_level: str = "INFO"
     mail_server: str | None = None  # SMTP; None: nothing is mailed
@@ -52,7 +53,8 @@ class Settings:
         return list(dict.fromkeys((*self.trusted_hosts, own, *_THIS_MACHINE)))
 
 
-_LEAST = {"proxies": 0}
+_MOST_FAIRNESS = 1000  # beyond it the shares' steps are all or nothing
+_LEAST = {"proxies": 0, "fairness": 0}
 _PLAIN = {"database_url", "secret_key", "owner_database_url", "job_database_url"}
 
 
@@ -125,6 +127,8 @@ def _contradictions(values: Mapping[str, object]) -> list[str]:
             faults.append(
                 f"{variable(key)} must start with postgresql:// (nothing else works)"
             )
+    if int(str(values.get("fairness", 0))) > _MOST_FAIRNESS:
+        faults.append(f"PB_FAIRNESS is at most {_MOST_FAIRNESS} hundredths")
     faults += _mail_faults(values)
     clock = str(values.get("night_at", "01:00"))
     hour, _, minute = clock.partition(":")

@@ -16,12 +16,14 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
 from solver.calendars import first, runs
 from solver.capacity import Capacity, Draw, Floats, Key, Scope
 from solver.company import with_company
+from solver.fairness import hundredths, lines
 from solver.linear_program import (
     Candidate,
     LinearProgram,
@@ -32,7 +34,7 @@ from solver.linear_program import (
 from solver.problem import Interval, Job, Kind, Problem
 from solver.reach import Reach, Route, empty_park, reach_of, tails
 
-_COLUMNS = (300_000, 50_000)  # of the program, and of a second one if it is given up
+_COLUMNS = (150_000, 50_000)  # of the program, and of a second one if it is given up
 _MOST_BUCKETS = 224
 _LEAST_BUCKETS = 4
 _EFFORT = 30.0  # deterministic seconds of a program
@@ -47,7 +49,12 @@ class ShadowPrice:
     price: float  # value for each unit and slot
 
 
-def upper_bound(problem: Problem, *, dropped: Collection[str] = ()) -> int:
+def upper_bound(
+    problem: Problem,
+    *,
+    dropped: Collection[str] = (),
+    served: Mapping[str, int] = MappingProxyType({}),
+) -> int:
     """Return a value that no plan of the problem exceeds.
 
     Valid by construction: rounding and early stops of the linear program can make it
@@ -58,11 +65,40 @@ def upper_bound(problem: Problem, *, dropped: Collection[str] = ()) -> int:
     dropped : Collection[str]
         Mandatory jobs that could not be kept. All others are taken as placed: the bound
         is one on the plans that keep them.
+    served : Mapping[str, int]
+        What some good plan serves each organisation, in value. Where shares count, the
+        bound is valid for any such guess and the tighter the better it is.
     """
     jobs = tuple(
         replace(j, mandatory=False) if j.id in dropped else j for j in problem.jobs
     )
-    return _Relaxation(replace(problem, jobs=jobs)).solve()[0]
+    linear, rest = _without_shares(replace(problem, jobs=jobs), served)
+    return _Relaxation(linear).solve()[0] + rest
+
+
+def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Problem, int]:
+    """Return a problem without shares, and what to add to its bound to bound this one.
+
+    What the shares add to an organisation is concave in what it is served, so it lies
+    below each of its tangents: values grow by the tangent's slope, the rest is a constant.
+    """
+    if not problem.alpha:
+        return problem, 0
+    asked: dict[str, int] = defaultdict(int)
+    for job in problem.jobs:
+        asked[job.organisation] += job.value
+    slope: dict[str, int] = {}
+    rest = 0  # hundredths
+    for share in problem.shares:
+        at = share.served + served.get(share.organisation, 0)
+        a, b = min(lines(share, problem.alpha), key=lambda line: line[0] + line[1] * at)
+        slope[share.organisation] = b
+        rest += a + b * share.served - hundredths(share, problem.alpha, share.served)
+    jobs = tuple(
+        replace(j, value=-(-j.value * (100 + slope.get(j.organisation, 0)) // 100))
+        for j in problem.jobs
+    )
+    return replace(problem, jobs=jobs, shares=(), alpha=0), -(-rest // 100)
 
 
 def shadow_prices(problem: Problem) -> tuple[ShadowPrice, ...]:

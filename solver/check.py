@@ -6,11 +6,14 @@ that one mistake cannot both make a plan and excuse it. Written to be read besid
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 
 from solver.allocation import Allocation
 from solver.check_resources import Held, broken_on_resources
 from solver.problem import (
+    SHARE_CAP,
+    SHARE_STEPS,
     Interval,
     Kind,
     Occurrence,
@@ -74,15 +77,32 @@ def _worth(problem: Problem, placements: Iterable[Placement]) -> int:
     for p in placements:
         by_job[p.job].append(p)
     total = 0
+    served: dict[str, int] = defaultdict(int)
     for job in problem.jobs:
         mine = by_job.get(job.id)
         if not mine:
             continue
         total += job.value
+        served[job.organisation] += job.value
         if job.due is not None:
             total -= job.late_cost * max(0, max(p.end for p in mine) - job.due)
         if job.previous and set(mine) != set(job.previous):
             total -= job.move_cost
+    return total + _fair_part(problem, served) // 100
+
+
+def _fair_part(problem: Problem, served: Mapping[str, int]) -> int:
+    """Return what the shares add, in hundredths: step by step what lies on each."""
+    total = 0
+    for share in problem.shares if problem.alpha else ():
+        had, has = share.served, share.served + served.get(share.organisation, 0)
+        for lo, hi in pairwise(SHARE_STEPS):
+            begins, ends = share.entitled * lo // 100, share.entitled * hi // 100
+            here = max(0, min(has, ends) - max(had, begins))
+            middle = (lo + hi) / 200
+            total += here * min(
+                SHARE_CAP, round(100 * (middle ** (-problem.alpha / 100) - 1))
+            )
     return total
 
 

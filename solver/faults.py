@@ -11,6 +11,8 @@ from solver.problem import Alternative, Interval, Job, Kind, Problem, Resource
 
 MAX_SLOTS = 1_000_000  # of a calendar; nine years of five minutes
 
+MAX_ALPHA = 1000  # hundredths; beyond it every step is at the cap or nothing
+
 
 def faults(problem: Problem) -> Iterator[str]:
     """Yield every way in which the problem contradicts itself, each with its path.
@@ -28,6 +30,14 @@ def faults(problem: Problem) -> Iterator[str]:
     yield from _twice("recipes", [r.id for r in problem.recipes])
     yield from _twice("occurrences", [o.id for o in problem.occurrences])
     yield from _twice("jobs", [j.id for j in problem.jobs])
+    firms = [s.organisation for s in problem.shares]
+    yield from _twice("shares", firms, field="organisation")
+    if not 0 <= problem.alpha <= MAX_ALPHA:
+        yield f"alpha: must be from 0 to {MAX_ALPHA} hundredths, it is {problem.alpha}"
+    for n, share in enumerate(problem.shares):
+        for name, amount in (("entitled", share.entitled), ("served", share.served)):
+            if amount < 0:
+                yield f"shares[{n}].{name}: must not be negative, it is {amount}"
     yield from _travel(problem)
     for n, resource in enumerate(problem.resources):
         yield from _resource(f"resources[{n}]", resource, sites=len(problem.travel))
@@ -47,11 +57,11 @@ class _Names:
         self.recipes = problem.recipe_by_id()
 
 
-def _twice(path: str, ids: Sequence[str]) -> Iterator[str]:
+def _twice(path: str, ids: Sequence[str], *, field: str = "id") -> Iterator[str]:
     first: dict[str, int] = {}
     for n, name in enumerate(ids):
         if name in first:
-            yield f"{path}[{n}].id: {name} is already {path}[{first[name]}]"
+            yield f"{path}[{n}].{field}: {name} is already {path}[{first[name]}]"
         first.setdefault(name, n)
 
 

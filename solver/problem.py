@@ -11,6 +11,9 @@ from enum import StrEnum
 
 Interval = tuple[int, int]
 
+SHARE_STEPS = (0, 20, 40, 60, 70, 80, 90, 100)  # per cent of an entitlement
+SHARE_CAP = 400  # per cent: at most so much a point of value counts beyond itself
+
 
 class Kind(StrEnum):
     """How a resource is occupied."""
@@ -184,6 +187,21 @@ class Stay:
 
 
 @dataclass(frozen=True, slots=True)
+class Share:
+    """What an organisation is entitled to, and what it has had of it before this plan.
+
+    Both in value, over the window that the caller looks back on: `entitled` is what it
+    asked for then and asks for now, times its weight; so a debt is carried over. A point
+    of value that finds it at the share s = served / entitled counts s^-alpha - 1 beyond
+    itself, at most `SHARE_CAP`, by steps of `SHARE_STEPS`; nothing from s = 1 on.
+    """
+
+    organisation: str
+    entitled: int
+    served: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything that one solve reads."""
 
@@ -196,6 +214,8 @@ class Problem:
     stays: tuple[Stay, ...] = ()
     travel: tuple[tuple[int, ...], ...] = ((0,),)  # slots from site to site, square
     earliest: int = 0  # the end of the freeze: no new placement starts before it
+    shares: tuple[Share, ...] = ()  # one for each organisation whose share counts
+    alpha: int = 0  # hundredths: 0 the plain sum, 100 Nash, more goes towards max-min
 
     def resource_by_id(self) -> Mapping[str, Resource]:
         """Return the resources by id."""

@@ -16,6 +16,7 @@ from solver.bounds import upper_bound
 from solver.check import broken_rules, missing_mandatory
 from solver.errors import BadProblem, SolveFailed
 from solver.explain import reasons
+from solver.fairness import served_by
 from solver.faults import faults
 from solver.greedy import RULES, by_job, list_schedule
 from solver.improve.waves import Crew, Search
@@ -220,7 +221,8 @@ def _bound(
         return None
     report("bound", value=value)
     missing = {j.id for j in problem.jobs if j.mandatory} - {p.job for p in placements}
-    bound = upper_bound(problem, dropped=missing)
+    served = served_by(problem, {p.job for p in placements})
+    bound = upper_bound(problem, dropped=missing, served=served)
     report("bound", value=value, bound=bound)
     return bound
 

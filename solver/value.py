@@ -4,19 +4,25 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from solver.allocation import Allocation
+from solver.fairness import bonus
 from solver.problem import Job, Placement, Problem
 
 
 def value_of(problem: Problem, plan: Allocation | Iterable[Placement]) -> int:
-    """Return the value of a plan: the sum over its jobs, whatever rules it may break.
+    """Return the value of a plan: the sum over its jobs, and what fair shares add.
 
+    Whatever rules it may break.
     Placements of jobs that the problem does not know count nothing.
     """
     placements = plan.placements if isinstance(plan, Allocation) else plan
     by_job: dict[str, list[Placement]] = defaultdict(list)
     for placement in placements:
         by_job[placement.job].append(placement)
-    return sum(job_value(job, by_job[job.id]) for job in problem.jobs if job.id in by_job)
+    placed = [job for job in problem.jobs if job.id in by_job]
+    served: dict[str, int] = defaultdict(int)
+    for job in placed:
+        served[job.organisation] += job.value
+    return sum(job_value(job, by_job[job.id]) for job in placed) + bonus(problem, served)
 
 
 def job_value(job: Job, placements: Sequence[Placement]) -> int:

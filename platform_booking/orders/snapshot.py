@@ -145,7 +145,8 @@ def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) 
                 continue
             lags += [p.Lag(b, after, least, most) for b in of_position[lag.before]]
     weight = park.weights.get(order.priority_class, 1)
-    value = order_value(order, weight) * (FIRST_RIGHT if first_right else 1)
+    minutes = sum(s.duration_min for s in order.steps)
+    value = work_value(minutes, weight) * (FIRST_RIGHT if first_right else 1)
     deadline = grid.floor(order.deadline_at)
     due = None if order.due_at is None else min(grid.ceil(order.due_at), deadline)
     return Asked(
@@ -170,14 +171,14 @@ def asked_of(order: Order, park: Park, *, rank: int, first_right: bool = False) 
     )
 
 
-def order_value(order: Order, weight: int) -> int:
-    """Return what placing an order is worth, in hundredths of a point.
+def work_value(minutes: int, weight: int) -> int:
+    """Return what placing an order of so much work is worth, in hundredths of a point.
 
     The weight of its priority class times (2 + hours of work to the power 0.75), the hours
     of one order counted to 100: long work is worth more, but less than in proportion.
     Source: DECISIONS 15.
     """
-    hours = min(100.0, sum(s.duration_min for s in order.steps) / 60)
+    hours = min(100.0, minutes / 60)
     points: float = 2 + hours**0.75
     return weight * round(VALUE_SCALE * points)
 

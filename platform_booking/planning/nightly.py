@@ -90,7 +90,9 @@ def run(
         plan_id = _begin(session, mine, now=now, seed=seed).id
     try:
         with transaction() as session:
-            snapshot = read(session, now=now, zone=settings.zone)
+            snapshot = read(
+                session, now=now, zone=settings.zone, fairness=settings.fairness
+            )
         db.session.remove()  # neither a connection nor rows are held while it searches
         allocation, yardstick = _solve(
             snapshot.problem,

@@ -25,6 +25,7 @@ from platform_booking.orders.park import (
 )
 from platform_booking.orders.snapshot import Asked, asked_of, load_stays
 from platform_booking.orders.states import OrderState, StepState
+from platform_booking.planning.shares import shares_of
 from solver.faults import faults
 from solver.problem import Placement, Problem
 
@@ -60,8 +61,11 @@ class Snapshot:
     platform_of: Mapping[str, int]  # row id of the platform by resource code
 
 
-def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
-    """Read everything that one night needs, in a constant number of statements."""
+def read(session: Session, *, now: datetime, zone: ZoneInfo, fairness: int = 0) -> Snapshot:
+    """Read everything that one night needs, in a constant number of statements.
+
+    `fairness` is `Problem.alpha`; at 0 nobody's share is looked up.
+    """
     platforms = session.scalars(sa.select(Platform)).all()
     grid = Grid(origin_of(now, zone), SLOT_MINUTES)
     horizon_days = max((p.horizon_days for p in platforms), default=14)
@@ -97,7 +101,15 @@ def read(session: Session, *, now: datetime, zone: ZoneInfo) -> Snapshot:
     ]
     stays = load_stays(session, park, joinable_from=earliest, without=moving)
     return Snapshot(
-        problem=replace(frame, jobs=tuple(jobs), stays=tuple(stays)),
+        problem=replace(
+            frame,
+            jobs=tuple(jobs),
+            stays=tuple(stays),
+            shares=shares_of(session, jobs, weights=park.weights, now=now)
+            if fairness
+            else (),
+            alpha=fairness,
+        ),
         park=park,
         asked=asked,
         impossible=impossible,

@@ -1,11 +1,14 @@
 """The value of a plan as an expression, one function for each term of `solver.value`."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from ortools.sat.python.cp_model import CpModel, LinearExprT
 
 from solver.cpsat.variables import JobVars, StepVars
+from solver.fairness import hundredths, lines
 from solver.greedy import sorted_steps
+from solver.problem import Problem
 
 
 def gains(jobs: Sequence[JobVars], *, bonus: int) -> list[LinearExprT]:
@@ -66,4 +69,36 @@ def moves(model: CpModel, jobs: Sequence[JobVars]) -> list[LinearExprT]:
             else:
                 model.add(kept == 0)
         terms.append(kept * j.job.move_cost)
+    return terms
+
+
+def shares(
+    model: CpModel, jobs: Sequence[JobVars], problem: Problem, served: Mapping[str, int]
+) -> list[LinearExprT]:
+    """What serving each organisation counts beyond its value, in hundredths.
+
+    `served` is what the jobs that stand give each. Concave, so the least of its lines.
+    """
+    terms: list[LinearExprT] = []
+    free: dict[str, list[JobVars]] = defaultdict(list)
+    for j in jobs:
+        free[j.job.organisation].append(j)
+    for share in problem.shares if problem.alpha else ():
+        mine = free.get(share.organisation, ())
+        base = share.served + served.get(share.organisation, 0)
+        now = hundredths(share, problem.alpha, base)
+        if len(mine) == 1:
+            more = hundredths(share, problem.alpha, base + mine[0].job.value)
+            terms.append(mine[0].placed * (more - now))
+        elif mine:
+            most = base + sum(j.job.value for j in mine)
+            top = hundredths(share, problem.alpha, most) - now
+            if not top:
+                continue
+            added = model.new_int_var(0, top, "")
+            value = sum(j.placed * j.job.value for j in mine)
+            for a, b in lines(share, problem.alpha):
+                if b or a - now < top:
+                    model.add(added <= a + b * base - now + b * value)
+            terms.append(added)
     return terms

@@ -13,6 +13,7 @@ from ortools.sat.python.cp_model import (
 
 from solver.cpsat import constraints, objective
 from solver.cpsat.variables import JobVars, add_job, modes_of
+from solver.fairness import served_by
 from solver.lanes import BatchLane, UnaryLane
 from solver.problem import Job, Placement
 from solver.timeline import Timeline
@@ -69,6 +70,10 @@ def solve_part(
     terms = objective.gains(free, bonus=bonus)
     terms += objective.lateness(model, free)
     terms += objective.moves(model, free)
+    problem = state.problem
+    if problem.alpha:
+        served = served_by(problem, state.placed)
+        terms = [100 * t for t in terms] + objective.shares(model, free, problem, served)
     model.maximize(LinearExpr.sum(terms))
     solver = CpSolver()
     parameters = solver.parameters

@@ -24,6 +24,7 @@ from typing import Self
 from uuid import uuid4
 
 from solver.cpsat.search import Found
+from solver.fairness import bonus, served_by
 from solver.greedy import by_job
 from solver.improve.neighbourhoods import SIZE, Chooser, Wave
 from solver.improve.worker import Parcel, Task, begin, forget, work
@@ -148,6 +149,7 @@ class Search:
         seed: int,
         keep_placed: Collection[str] = (),
     ) -> None:
+        self._problem = problem
         self._jobs = problem.job_by_id()
         self._crew = crew
         self._seed = seed
@@ -218,6 +220,7 @@ class Search:
         """Accept what a member found if it fits and is no worse; tell if it is better."""
         before = {j: self._state.placed[j] for j in task.free if j in self._state.placed}
         gain = self._worth(found.placements) - self._worth(before)
+        gain += self._fairer(found.placements, before)
         if gain < 0 or found.placements == before:
             return False
         for job in before:
@@ -241,6 +244,16 @@ class Search:
             for j, whole in placements.items()
         )
 
+    def _fairer(self, after: Collection[str], before: Collection[str]) -> int:
+        """Return what the shares gain when some placed jobs give way to others."""
+        if not self._problem.alpha:
+            return 0
+        stay = served_by(self._problem, self._state.placed.keys() - set(before))
+        return sum(
+            sign * bonus(self._problem, _sum(stay, served_by(self._problem, jobs)))
+            for sign, jobs in ((1, after), (-1, before))
+        )
+
     def _sound(self, freed: Sequence[str]) -> bool:
         """Tell whether what the freed jobs left behind is sound: runs, changeovers."""
         if next(self._state.thin_runs(), None) is not None:
@@ -254,3 +267,7 @@ class Search:
             if isinstance(unary, UnaryLane) and not unary.well_spaced():
                 return False
         return True
+
+
+def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
+    return {name: a.get(name, 0) + b.get(name, 0) for name in a.keys() | b.keys()}

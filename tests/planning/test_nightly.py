@@ -1,7 +1,9 @@
 """The night: claimed by one, solved without a connection, kept whole or not at all."""
 
+import json
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -208,6 +210,18 @@ def test_a_kept_night_solved_again_has_the_same_value(app: Flask) -> None:
     same, again = nightly.replay(plan_row(outcome.plan_id), content, workers=1)
     assert same
     assert again.value == outcome.value > 0
+
+
+def test_the_night_counts_shares_as_the_setting_says(app: Flask) -> None:
+    with writing() as session:
+        make_order(session, resource=make_resource(session))
+    outcome = run_night(app, settings=settings_of(app, fairness=200))
+    with writing() as session:
+        kept = session.get_one(PlanProblem, outcome.plan_id)
+        problem = json.loads(zlib.decompress(kept.content))
+    assert problem["alpha"] == 200
+    (share,) = problem["shares"]
+    assert share["entitled"] == problem["jobs"][0]["value"]
 
 
 def test_an_order_that_stays_is_kept_without_asking_anybody(app: Flask) -> None:
