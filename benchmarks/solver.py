@@ -147,7 +147,7 @@ def _measure(
     if plan.bound is not None:
         gap = 1 - plan.value / plan.bound
         report.figure(case, "gap", gap, "share of the bound", at_most=target.gap)
-    if size == "M":
+    if (size, CASES[seed]) == ("M", 1.0):
         options = replace(options, explain=0, bound=False, on_progress=None)
         trade_offs.fairness(report, case, plan, problem, options)
         trade_offs.repair(report, case, plan, problem, options)

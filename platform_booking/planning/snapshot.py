@@ -1,5 +1,6 @@
 """What a night reads: every waiting order, every booking in force, the park on a grid."""
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -26,11 +27,14 @@ from platform_booking.orders.park import (
 from platform_booking.orders.snapshot import Asked, asked_of, load_stays
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning.shares import shares_of
+from solver.aside import set_aside
 from solver.faults import faults
 from solver.problem import Placement, Problem
 
 MOVE_PENALTY = 10
 """A move costs a tenth of the order's value. Source: DECISIONS 16."""
+
+log = logging.getLogger(__name__)
 
 _FAULTY = re.compile(r"jobs\[(\d+)\]")
 
@@ -100,16 +104,14 @@ def read(session: Session, *, now: datetime, zone: ZoneInfo, fairness: int = 0) 
         for h in held[part.step_id]
     ]
     stays = load_stays(session, park, joinable_from=earliest, without=moving)
+    shares = shares_of(session, jobs, weights=park.weights, now=now) if fairness else ()
+    problem, wrong = set_aside(
+        replace(frame, jobs=tuple(jobs), stays=tuple(stays), shares=shares, alpha=fairness)
+    )
+    for fault in wrong.values():
+        log.warning("a booking is taken for a plain stay, the night goes on: %s", fault)
     return Snapshot(
-        problem=replace(
-            frame,
-            jobs=tuple(jobs),
-            stays=tuple(stays),
-            shares=shares_of(session, jobs, weights=park.weights, now=now)
-            if fairness
-            else (),
-            alpha=fairness,
-        ),
+        problem=problem,
         park=park,
         asked=asked,
         impossible=impossible,

@@ -666,3 +666,17 @@ def statements_of_a_reading(*, more: int) -> int:
 def test_kinds_of_the_catalogue_and_of_the_solver_are_the_same() -> None:
     assert {k.value for k in ResourceKind} == {k.value for k in Kind}
     assert {r.value for r in StayRule} == {r.value for r in SolverStay}
+
+
+def test_a_booking_whose_recipe_is_gone_blocks_its_time_and_the_night_goes_on(
+    app: Flask, caplog: pytest.LogCaptureFixture
+) -> None:
+    with writing() as session:
+        oven = make_resource(session, kind="batch")
+        recipe = make_recipe(session, oven)
+        make_booking(session, resource=oven, starts_at=MONDAY, recipe_id=recipe.id)
+        recipe.active = False
+        code = oven.code
+    (stay,) = problem_of().stays
+    assert stay == Stay(code, slot(MONDAY), slot(MONDAY + HOUR))
+    assert f"is no recipe of {code}" in caplog.text
