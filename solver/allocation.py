@@ -13,6 +13,7 @@ class Cause(StrEnum):
     NO_START = "no_start"  # a step alone finds no start: hours, outages, window, deadline
     ROUTE_TOO_LONG = "route_too_long"  # each step fits alone, the whole route does not
     TOO_LIGHT = "too_light"  # there is room, but not enough company for a batch run
+    ONE_OF = "one_of"  # another job of its group is placed
     FULL = "full"  # it would fit an empty park; what is placed or booked is in the way
 
 

@@ -123,6 +123,7 @@ class _Relaxation:
         # What stands before slot 0 lies outside the calendars.
         under_way = [j for j in problem.jobs if any(p.start < 0 for p in j.previous)]
         self.given = sum(j.value for j in under_way)  # jobs that cannot be priced
+        self.kept = {j.one_of for j in problem.jobs if j.mandatory and j.one_of}
         known = {j.id for j in under_way}
         priced = {j.id: j for j in problem.jobs if j.id not in known}
         found = {name: reach_of(park, job) for name, job in priced.items()}
@@ -175,9 +176,16 @@ class _Relaxation:
         pricing = _Pricing(self, prices)
         total = float(self.given)
         total += sum(float(price @ self.room[key]) for key, price in prices.items())
+        of_group: dict[str, list[float]] = defaultdict(list)  # only one of them is placed
         for candidate in self.candidates:
-            gain = candidate.job.value - pricing.cost(candidate)
-            total += gain if candidate.job.mandatory else max(0.0, gain)
+            job = candidate.job
+            gain = job.value - pricing.cost(candidate)
+            gain = gain if job.mandatory else max(0.0, gain)
+            if job.one_of is None:
+                total += gain
+            elif job.one_of not in self.kept or job.mandatory:
+                of_group[job.one_of].append(gain)
+        total += sum(max(gains) for gains in of_group.values())
         return math.floor(total + 1e-7 * max(1.0, abs(total)))
 
     def _buckets(self, columns: int) -> tuple[Interval, ...]:

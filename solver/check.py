@@ -48,7 +48,22 @@ def broken_rules(problem: Problem, placements: Iterable[Placement]) -> Iterator[
         yield from _broken_by_outages(one, (one.resource, *beside))
     yield from _broken_lags(problem, held)
     yield from broken_on_resources(problem, held)
+    yield from _more_than_one_of(problem, placements)
     yield from missing_mandatory(problem, placements)
+
+
+def _more_than_one_of(problem: Problem, placements: Sequence[Placement]) -> Iterator[str]:
+    placed = {p.job for p in placements}
+    first: dict[str, str] = {}
+    for job in problem.jobs:
+        if job.one_of is None or job.id not in placed:
+            continue
+        if job.one_of in first:
+            yield (
+                f"job {job.id} is placed, and so is job {first[job.one_of]}: only one of"
+                f" {job.one_of} may be"
+            )
+        first.setdefault(job.one_of, job.id)
 
 
 def missing_mandatory(problem: Problem, placements: Iterable[Placement]) -> Iterator[str]:
@@ -88,6 +103,9 @@ def _worth(problem: Problem, placements: Iterable[Placement]) -> int:
             total -= job.late_cost * max(0, max(p.end for p in mine) - job.due)
         if job.previous and set(mine) != set(job.previous):
             total -= job.move_cost
+        for p in mine:
+            if not any(a <= p.start < p.end <= b for a, b in job.preferred):
+                total -= job.stray_cost
     return total + _fair_part(problem, served) // 100
 
 

@@ -95,7 +95,8 @@ class _Park:
         cause, step = self._cause(job)
         steps = range(len(job.steps)) if step is None else (step,)
         blocked = [b for k in steps for b in self._blocked(job, k, cause)]
-        ways_out = _WaysOut(self, job).found() if look_for_ways_out else ()
+        look = look_for_ways_out and cause is not Cause.ONE_OF
+        ways_out = _WaysOut(self, job).found() if look else ()
         return Reason(job.id, cause, step, tuple(blocked[:_SHOWN]), ways_out)
 
     def _cause(self, job: Job) -> tuple[Cause, int | None]:
@@ -107,6 +108,8 @@ class _Park:
                 return Cause.NO_START, k
         if reach_of(self.bare, job) is None or insert(self.bare, job, thin=True) is None:
             return Cause.ROUTE_TOO_LONG, None
+        if self.full.in_place_of(job):
+            return Cause.ONE_OF, None
         for k in range(len(job.steps)):
             if not _has_start(self.full, job, k):
                 return Cause.FULL, k
@@ -144,7 +147,9 @@ class _Park:
 
     def _blocked(self, job: Job, k: int, cause: Cause) -> Iterator[Blocked]:
         """Yield the stretches in a step's way, by resource and in order of time."""
-        if cause in (Cause.NO_ALTERNATIVE, Cause.ROUTE_TOO_LONG, Cause.TOO_LIGHT):
+        if cause in (
+            Cause.NO_ALTERNATIVE, Cause.ROUTE_TOO_LONG, Cause.TOO_LIGHT, Cause.ONE_OF
+        ):  # fmt: skip
             return
         for alternative in job.steps[k].alternatives:
             resource = self.bare.resources[alternative.resource]

@@ -45,8 +45,16 @@ def faults(problem: Problem) -> Iterator[str]:
     yield from _occurrences(problem)
     yield from _stays(problem)
     names = _Names(problem)
+    must: dict[str, str] = {}
     for n, job in enumerate(problem.jobs):
         yield from _job(f"jobs[{n}]", job, names)
+        if job.mandatory and job.one_of is not None:
+            if job.one_of in must:
+                yield (
+                    f"jobs[{n}].one_of: {job.id} and {must[job.one_of]} are both mandatory,"
+                    f" only one of {job.one_of} can be placed"
+                )
+            must.setdefault(job.one_of, job.id)
 
 
 class _Names:
@@ -167,10 +175,16 @@ def _stays(problem: Problem) -> Iterator[str]:
                 yield f"{path}.occurrence: {s.occurrence} is no occurrence of {s.resource}"
 
 
+def _wish(path: str, job: Job) -> Iterator[str]:
+    yield from _intervals(f"{path}.preferred", job.preferred, may_touch=True)
+    if job.stray_cost and not job.preferred:
+        yield f"{path}.stray_cost: costs {job.stray_cost} outside preferred, which is empty"
+
+
 def _job(path: str, job: Job, names: _Names) -> Iterator[str]:
     if not job.steps:
         yield f"{path}.steps: a job has at least one step"
-    for field in ("value", "late_cost", "move_cost"):
+    for field in ("value", "late_cost", "move_cost", "stray_cost"):
         if getattr(job, field) < 0:
             yield f"{path}.{field}: must not be negative"
     if job.due is not None and job.deadline is not None:
@@ -180,6 +194,7 @@ def _job(path: str, job: Job, names: _Names) -> Iterator[str]:
                 f"{path}.late_cost: costs up to {most} by the deadline, more than the "
                 f"value {job.value}"
             )
+    yield from _wish(path, job)
     for n, step in enumerate(job.steps):
         here = f"{path}.steps[{n}]"
         yield from _intervals(f"{here}.windows", step.windows, may_touch=True)

@@ -100,12 +100,15 @@ def _in_the_way(
     def rank(name: str) -> tuple[bool, int]:
         return jobs[name].mandatory, job_value(jobs[name], plan[name])
 
-    chosen, room = [job.id], SIZE - len(job.steps)
+    rivals = [
+        n for n in plan if n != job.id and job.one_of and jobs[n].one_of == job.one_of
+    ]
+    chosen, room = [job.id, *rivals], SIZE - len(job.steps)
     for name in sorted(
         plan, key=lambda n: (jobs[n].mandatory, job_value(jobs[n], plan[n]))
     ):
         other = jobs[name]
-        if name == job.id or len(other.steps) > room:
+        if name in chosen or len(other.steps) > room:
             continue
         if any(
             resources.intersection(_held(other, p))

@@ -82,6 +82,8 @@ class _Route:
 
     def search(self) -> tuple[Placement, ...] | None:
         """Place step after step; push back and try again at a queue-time limit."""
+        if self._state.in_place_of(self._job):
+            return None
         tries = _TRIES
         while (k := len(self._placed)) < len(self._job.steps):
             best = self._earliest(k, limits=True)

@@ -166,6 +166,9 @@ class Job:
     mandatory: bool = False  # an order already placed: it may move, but is never dropped
     previous: tuple[Placement, ...] = ()  # where it stands in the plan in force
     move_cost: int = 0  # once, if any placement differs from `previous`
+    one_of: str | None = None  # a group: at most one job of it is placed
+    preferred: tuple[Interval, ...] = ()  # sorted, disjoint; () for no wish
+    stray_cost: int = 0  # for each step whose stay is not whole within one of `preferred`
 
 
 @dataclass(frozen=True, slots=True)

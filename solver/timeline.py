@@ -48,6 +48,10 @@ class Timeline:
         self.lanes: dict[str, Lane] = {}
         self.calendars: dict[str, Calendar] = {}
         self.placed: dict[str, tuple[Placement, ...]] = {}
+        self._groups: dict[str, list[str]] = defaultdict(list)
+        for job in problem.jobs:
+            if job.one_of is not None:
+                self._groups[job.one_of].append(job.id)
         recipes = dict(problem.recipe_by_id())
         occurrences: dict[str, list[Occurrence]] = defaultdict(list)
         for occurrence in problem.occurrences:
@@ -225,7 +229,11 @@ class Timeline:
         self, job: Job, placements: Sequence[Placement], *, thin: bool = False
     ) -> bool:
         """Place a whole job as given if it fits; else leave everything as it was."""
-        if len(placements) != len(job.steps) or not self._lags_hold(job, placements):
+        if (
+            self.in_place_of(job)
+            or len(placements) != len(job.steps)
+            or not self._lags_hold(job, placements)
+        ):
             return False
         for done, placement in enumerate(placements):
             if not self._fits(job, placement, thin=thin):
@@ -235,6 +243,13 @@ class Timeline:
             self.put(job, placement)
         self.placed[job.id] = tuple(placements)
         return True
+
+    def in_place_of(self, job: Job) -> str | None:
+        """Return the placed job because of which this one may not be: its group has one."""
+        if job.one_of is None:
+            return None
+        others = self._groups.get(job.one_of, ())
+        return next((o for o in others if o != job.id and o in self.placed), None)
 
     def restore(self, job: Job, placements: Sequence[Placement]) -> None:
         """Place a whole job without asking, as part of a plan known to be sound."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from solver.allocation import Allocation
 from solver.fairness import bonus
-from solver.problem import Job, Placement, Problem
+from solver.problem import Interval, Job, Placement, Problem
 
 
 def value_of(problem: Problem, plan: Allocation | Iterable[Placement]) -> int:
@@ -26,7 +26,12 @@ def value_of(problem: Problem, plan: Allocation | Iterable[Placement]) -> int:
 
 
 def job_value(job: Job, placements: Sequence[Placement]) -> int:
-    """Return what one placed job is worth: its value, less lateness, less moving."""
+    """Return what one placed job is worth: its value, less lateness, moving, straying."""
     late = max(0, max(p.end for p in placements) - job.due) if job.due is not None else 0
     moved = bool(job.previous) and set(placements) != set(job.previous)
-    return job.value - job.late_cost * late - job.move_cost * moved
+    stray = sum(not _within(job.preferred, p) for p in placements) if job.stray_cost else 0
+    return job.value - job.late_cost * late - job.move_cost * moved - job.stray_cost * stray
+
+
+def _within(preferred: Sequence[Interval], p: Placement) -> bool:
+    return any(opens <= p.start and p.end <= closes for opens, closes in preferred)

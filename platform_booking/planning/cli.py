@@ -35,6 +35,7 @@ _AFTERWARDS = {
 _WHY = {
     "full": "found no room beside what is placed or booked",
     "too_light": "found too little company for a furnace run",
+    "one_of": "were wanted only if another one was not placed",
     "no_start": "fitted nowhere within their windows, opening hours and deadline",
     "route_too_long": "did not fit before their deadline as a whole route",
     "no_alternative": "had a step that no resource in service can do",

@@ -33,6 +33,7 @@ def cause(line: LeftOutLine) -> str:
             " would be lighter than its recipe's least load.",
             step=step,
         ),
+        "one_of": _("Another order, of which only one was wanted, is placed."),
         "full": _("What is placed or booked already leaves no room for it."),
         CONTRADICTORY: _(
             "What it asks for contradicts itself, so it could not be planned. Please amend"

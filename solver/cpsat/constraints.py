@@ -36,6 +36,16 @@ def every_mode(jobs: Iterable[JobVars]) -> Iterator[ModeVars]:
     return (mode for job in jobs for step in job.steps for mode in step.modes)
 
 
+def one_of_each_group(model: CpModel, jobs: Iterable[JobVars]) -> None:
+    """Of the free jobs of a group at most one is placed."""
+    groups: dict[str, list[IntVar]] = defaultdict(list)
+    for j in jobs:
+        if j.job.one_of is not None:
+            groups[j.job.one_of].append(j.placed)
+    for placed in groups.values():
+        model.add_at_most_one(placed)
+
+
 def lags_hold(model: CpModel, job: JobVars, state: Timeline) -> None:
     """Steps of a route keep their lags, travel between sites included."""
     for lag in job.job.lags:

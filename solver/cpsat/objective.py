@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from ortools.sat.python.cp_model import CpModel, LinearExprT
 
-from solver.cpsat.variables import JobVars, StepVars
+from solver.calendars import spans
+from solver.cpsat.variables import JobVars, StepVars, domain_of
 from solver.fairness import hundredths, lines
 from solver.greedy import sorted_steps
 from solver.problem import Problem
@@ -69,6 +70,34 @@ def moves(model: CpModel, jobs: Sequence[JobVars]) -> list[LinearExprT]:
             else:
                 model.add(kept == 0)
         terms.append(kept * j.job.move_cost)
+    return terms
+
+
+def straying(model: CpModel, jobs: Sequence[JobVars]) -> list[LinearExprT]:
+    """Less `stray_cost` for each step that does not lie whole within a preferred window."""
+    terms: list[LinearExprT] = []
+    for j in jobs:
+        if not j.job.stray_cost:
+            continue
+        for step in j.steps:
+            terms.append(j.placed * -j.job.stray_cost)
+            within = model.new_bool_var("")
+            homes = []
+            for m in step.modes:
+                length = m.mode.length
+                starts = m.mode.starts & spans(
+                    (opens, closes - length + 1) for opens, closes in j.job.preferred
+                )
+                if not starts:
+                    continue
+                here = model.new_bool_var("")
+                model.add_implication(here, m.chosen)
+                model.add_linear_expression_in_domain(
+                    step.start, domain_of(starts)
+                ).only_enforce_if(here)
+                homes.append(here)
+            model.add(within <= sum(homes))
+            terms.append(within * j.job.stray_cost)
     return terms
 
 

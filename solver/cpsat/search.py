@@ -58,7 +58,7 @@ def solve_part(
     model = CpModel()
     free: list[JobVars] = []
     for job in jobs:
-        route = modes_of(state, job)
+        route = None if state.in_place_of(job) else modes_of(state, job)
         hint = hints.get(job.id, ())
         must = bool(hint) and (job.mandatory or job.id in keep)
         if route is not None:
@@ -70,6 +70,7 @@ def solve_part(
     terms = objective.gains(free, bonus=bonus)
     terms += objective.lateness(model, free)
     terms += objective.moves(model, free)
+    terms += objective.straying(model, free)
     problem = state.problem
     if problem.alpha:
         served = served_by(problem, state.placed)
@@ -92,6 +93,7 @@ def solve_part(
 
 
 def _constrain(model: CpModel, free: Sequence[JobVars], state: Timeline) -> None:
+    constraints.one_of_each_group(model, free)
     for job in free:
         constraints.lags_hold(model, job, state)
     new_runs = constraints.loads_share_runs(model, free, state)

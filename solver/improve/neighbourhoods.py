@@ -47,6 +47,15 @@ class Chooser:
                 for resource in same:
                     twins[resource] |= same
         self._twins = {r: sorted(same) for r, same in twins.items()}
+        groups: dict[str, list[str]] = defaultdict(list)
+        for job in problem.jobs:
+            if job.one_of is not None:
+                groups[job.one_of].append(job.id)
+        self._siblings = {
+            j: [other for other in group if other != j]
+            for group in groups.values()
+            for j in group
+        }
         self._tried: dict[str, int] = defaultdict(int)
         alone = Timeline(problem)
         self._best = {j.id: _worth_alone(alone, j) for j in problem.jobs}
@@ -68,7 +77,7 @@ class Chooser:
         Resources that another neighbourhood of the wave frees are avoided as far as a few
         tries go.
         """
-        losses = {j: self._loss(j, plan.get(j)) for j in self.jobs}
+        losses = {j: self._loss(j, plan) for j in self.jobs}
         sore = [j for j, loss in losses.items() if loss > 0 and j not in wave.jobs]
         if not sore:
             return ()
@@ -90,11 +99,12 @@ class Chooser:
         wave.resources |= resources
         return tuple(chosen)
 
-    def _loss(self, job: str, placements: Sequence[Placement] | None) -> int:
+    def _loss(self, job: str, plan: Mapping[str, Sequence[Placement]]) -> int:
         """Return what a job could gain; one that must be kept and is not comes first."""
         best = self._best[job]
-        if placements is not None:
-            return best - job_value(self.jobs[job], placements)
+        for stands in (job, *self._siblings.get(job, ())):  # it, or one in its place
+            if stands in plan:
+                return best - job_value(self.jobs[stands], plan[stands])
         return best + (self._dearest if self.jobs[job].mandatory else 0)
 
     def _gather(
@@ -108,11 +118,13 @@ class Chooser:
         size: int,
         moment: int,
     ) -> list[str]:
+        siblings = [j for j in self._siblings.get(center, ()) if j not in wave.jobs]
+        chosen = [center, *siblings]
         near = {
             j: self._distance(plan.get(j), j, resources, moment)
             for r in sorted(resources)
             for j in self._able[r]
-            if j != center and j not in wave.jobs
+            if j not in chosen and j not in wave.jobs
         }
         reach = self._reach[center]
         left_out = [j for j in near if j not in plan and _overlap(self._reach[j], reach)]
@@ -120,8 +132,7 @@ class Chooser:
             (d + rng.random() * 200, j) for j, d in near.items() if j in plan and d >= 0
         )
         rng.shuffle(left_out)
-        chosen = [center]
-        steps = len(self.jobs[center].steps)
+        steps = sum(len(self.jobs[j].steps) for j in chosen)
         room = round(size * (1 - PLACED))
         for j in left_out:
             if steps + len(self.jobs[j].steps) <= room:

@@ -22,6 +22,7 @@ def optimum(problem: Problem) -> int | None:
     model = cp_model.CpModel()
     chosen = []  # (literal, worth, placements)
     slots = defaultdict(list)  # (resource, slot): (literal, units)
+    groups = defaultdict(list)  # by Job.one_of: literals
     runs = defaultdict(list)  # (recipe, start, end): (literal, load)
     for job in problem.jobs:
         mine = []
@@ -44,6 +45,10 @@ def optimum(problem: Problem) -> int | None:
                     for slot in range(p.start, p.end):
                         slots[name, slot].append((literal, units))
         (model.add_exactly_one if job.mandatory else model.add_at_most_one)(mine)
+        if job.one_of is not None:
+            groups[job.one_of] += mine
+    for either in groups.values():
+        model.add_at_most_one(either)
     recipes = {r.id: r for r in problem.recipes}
     for (name, start, end), loads in runs.items():
         runs_now = model.new_bool_var("")
@@ -111,7 +116,11 @@ def _resources(jobs: dict[str, Job], way: Way) -> set[str]:
 def _worth(job: Job, placements: Way) -> int:
     late = 0 if job.due is None else max(0, max(p.end for p in placements) - job.due)
     moved = bool(job.previous) and set(placements) != set(job.previous)
-    return job.value - job.late_cost * late - job.move_cost * moved
+    stray = sum(
+        not any(lo <= p.start and p.end <= hi for lo, hi in job.preferred)
+        for p in placements
+    )
+    return job.value - job.late_cost * late - job.move_cost * moved - job.stray_cost * stray
 
 
 def _ways(problem: Problem, job: Job) -> Iterator[Way]:

@@ -1,5 +1,6 @@
 """Small random problems in which every rule of the solver can bind."""
 
+from dataclasses import replace
 from random import Random
 
 from solver.problem import (
@@ -75,6 +76,22 @@ def random_problem(
         travel=((0, 2), (2, 0)),
         earliest=rng.choice((0, 0, 2)) if rules else 0,
     )
+
+
+def with_wishes(problem: Problem, rng: Random) -> Problem:
+    """Return the problem with groups of which one is wanted, and preferred times."""
+    jobs = []
+    for job in problem.jobs:
+        wish = replace(job, one_of=rng.choice((None, "this", "that")))
+        if rng.random() < 0.6:
+            lo = rng.randrange(problem.horizon)
+            wish = replace(
+                wish,
+                preferred=((lo, lo + rng.randrange(2, 10)),),
+                stray_cost=rng.randrange(1, 12),
+            )
+        jobs.append(wish)
+    return replace(problem, jobs=tuple(jobs))
 
 
 def _hours(rng: Random, end: int) -> tuple[Interval, ...]:

@@ -31,6 +31,9 @@ def is_sound(problem: Problem, placements: Sequence[Placement]) -> bool:
             least = lag.least + problem.travel[sites[0]][sites[1]]
             if not least <= b.start - a.end <= (1000 if lag.most is None else lag.most):
                 return False
+    groups = Counter(j.one_of for j in problem.jobs if j.one_of and by_job.get(j.id))
+    if any(placed > 1 for placed in groups.values()):
+        return False
     return all(_stay_is_sound(problem, jobs[p.job], p) for p in placements) and all(
         _resource_is_sound(problem, r, placements, jobs) for r in problem.resources
     )
