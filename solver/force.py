@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from solver.cpsat.search import solve_part
+from solver.fairness import served_by
 from solver.greedy import by_job, insert
 from solver.problem import Job, Placement, Problem
 from solver.timeline import Timeline
@@ -65,6 +66,7 @@ def forced(
             *(_rather_stays(jobs[n], plan[n]) for n in free if n != job.id),
         ],
         hints={**{name: plan[name] for name in free if name in plan}, job.id: hint},
+        served=served_by(problem, state.placed),
         seed=seed,
         effort=effort,
     )

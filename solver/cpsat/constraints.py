@@ -161,12 +161,16 @@ def _runs_of(
 def runs_in_place_have_room(
     model: CpModel, jobs: Sequence[JobVars], state: Timeline
 ) -> None:
-    """Loads that join a run in place fit into it, and make it heavy enough."""
+    """Loads that join a run in place fit into it, and make it heavy enough.
+
+    Of resources that the free jobs do not touch the state need not know every load.
+    """
     joining: dict[tuple[str, int], list[ModeVars]] = defaultdict(list)
     for mode in every_mode(jobs):
         if mode.mode.joins is not None:
             joining[mode.alternative.resource, mode.mode.joins].append(mode)
-    thin = set(state.thin_runs())
+    touched = {a.resource for j in jobs for s in j.job.steps for a in s.alternatives}
+    thin = {run for run in state.thin_runs() if run[0] in touched}
     for resource, start in sorted(thin | joining.keys()):
         lane = state.lanes[resource]
         assert isinstance(lane, BatchLane)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from ortools.sat.python.cp_model import (
     FEASIBLE,
@@ -13,7 +14,6 @@ from ortools.sat.python.cp_model import (
 
 from solver.cpsat import constraints, objective
 from solver.cpsat.variables import JobVars, add_job, modes_of
-from solver.fairness import served_by
 from solver.lanes import BatchLane, UnaryLane
 from solver.problem import Job, Placement
 from solver.timeline import Timeline
@@ -33,6 +33,7 @@ def solve_part(
     *,
     hints: Mapping[str, tuple[Placement, ...]],
     keep: Collection[str] = (),
+    served: Mapping[str, int] = MappingProxyType({}),
     seed: int = 1,
     effort: float = 1.0,
 ) -> Found | None:
@@ -46,6 +47,9 @@ def solve_part(
         Where free jobs stood in the incumbent, by step.
     keep : Collection[str]
         Jobs that must stay placed, if they have a hint.
+    served : Mapping[str, int]
+        What the jobs that stand give each organisation, in value; only read where shares
+        count.
     effort : float
         Bound on the search in CP-SAT's deterministic time. With the same
         effort and seed the same part gives the same answer on any machine.
@@ -73,7 +77,6 @@ def solve_part(
     terms += objective.straying(model, free)
     problem = state.problem
     if problem.alpha:
-        served = served_by(problem, state.placed)
         terms = [100 * t for t in terms] + objective.shares(model, free, problem, served)
     model.maximize(LinearExpr.sum(terms))
     solver = CpSolver()

@@ -29,7 +29,7 @@ from solver.greedy import by_job
 from solver.improve.neighbourhoods import SIZE, Chooser, Wave
 from solver.improve.worker import Parcel, Task, begin, forget, work
 from solver.lanes import BatchLane, UnaryLane
-from solver.problem import Placement, Problem
+from solver.problem import Job, Placement, Problem
 from solver.timeline import Timeline
 from solver.value import job_value
 
@@ -155,6 +155,7 @@ class Search:
         self._seed = seed
         self._keep = frozenset(keep_placed)
         self._chooser = Chooser(problem)
+        self._touches = {j.id: _resources_of(j) for j in problem.jobs}
         self._state = Timeline(problem)
         self._bonus = 1 + sum(j.value for j in problem.jobs)
         for job, whole in by_job(placements).items():
@@ -202,19 +203,36 @@ class Search:
 
     def _task(self, free: Sequence[str], *, seed: int) -> Task:
         freed = set(free)
+        touched = frozenset[str]().union(*(self._touches[j] for j in free))
+        groups = {self._jobs[j].one_of for j in free} - {None}
         return Task(
+            # What stands on other resources, and in no group of theirs, is no matter.
             plan=tuple(
                 p
                 for j, whole in self._state.placed.items()
                 if j not in freed
+                and (
+                    not touched.isdisjoint(self._touches[j])
+                    or self._jobs[j].one_of in groups
+                )
                 for p in whole
             ),
+            served=self._served_beside(freed),
             free=tuple(free),
             hints=tuple(p for j in free for p in self._state.placed.get(j, ())),
             keep=tuple(j for j in free if j in self._keep),
             seed=seed,
             effort=EFFORT,
         )
+
+    def _served_beside(self, freed: Collection[str]) -> Mapping[str, int]:
+        """Return what the jobs that stand give each organisation that has free ones."""
+        if not self._problem.alpha:
+            return {}
+        served = served_by(self._problem, self._state.placed.keys() - set(freed))
+        return {
+            self._jobs[j].organisation: served[self._jobs[j].organisation] for j in freed
+        }
 
     def _apply(self, task: Task, found: Found) -> bool:
         """Accept what a member found if it fits and is no worse; tell if it is better."""
@@ -267,6 +285,16 @@ class Search:
             if isinstance(unary, UnaryLane) and not unary.well_spaced():
                 return False
         return True
+
+
+def _resources_of(job: Job) -> frozenset[str]:
+    """Return all resources that a job could hold."""
+    return frozenset(
+        name
+        for step in job.steps
+        for a in step.alternatives
+        for name in (a.resource, *(u.resource for u in a.also))
+    )
 
 
 def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

@@ -23,7 +23,8 @@ from solver.timeline import Timeline
 class Task:
     """One neighbourhood: pure data, so that it can go to any machine."""
 
-    plan: tuple[Placement, ...]  # what stands around it
+    plan: tuple[Placement, ...]  # what stands around it, on the resources that it touches
+    served: Mapping[str, int]  # what all that stands gives the free jobs' organisations
     free: tuple[str, ...]  # the jobs to place anew
     hints: tuple[Placement, ...]  # where those stand now
     keep: tuple[str, ...]  # free jobs that must stay placed
@@ -103,6 +104,7 @@ def work(parcel: Parcel, task: Task) -> Found | None:
             [desk.jobs[name] for name in task.free],
             hints=by_job(task.hints),
             keep=frozenset(task.keep),
+            served=task.served,
             seed=task.seed,
             effort=task.effort,
         )

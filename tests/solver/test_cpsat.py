@@ -339,3 +339,22 @@ def test_the_optimum_is_a_plan_that_the_timeline_takes_too(seed: int) -> None:
     for job, whole in found.placements.items():
         assert state.adopt(problem.job_by_id()[job], whole, thin=True)
     assert by_job(state.placements()) == dict(found.placements)
+
+
+def test_a_run_whose_company_is_not_laid_out_is_no_matter_elsewhere() -> None:
+    # The furnace's run has 1 of the 2 that it needs: the rest of it is not told, for the
+    # free job does not touch the furnace. On the etcher the job finds its place.
+    load = make_job("load", make_step(make_alternative("furnace", recipe="oxide")))
+    free = make_job("free", make_step(make_alternative("etcher")))
+    problem = make_problem(
+        load,
+        free,
+        resources=[make_resource("etcher"), make_resource("furnace", kind=Kind.BATCH)],
+        recipes=[Recipe("oxide", "furnace", 4, min_load=2)],
+    )
+    state = Timeline(problem)
+    state.restore(load, (Placement("load", 0, 0, 0, 10),))
+    assert list(state.thin_runs())
+    found = solve_part(state, [free], hints={}, effort=1)
+    assert found is not None
+    assert found.placements.keys() == {"free"}
