@@ -47,7 +47,7 @@ def improved(problem: Problem, executor: Executor) -> Search:
     with Crew(problem, workers=2, executor=executor) as crew:
         plan = list_schedule(problem, by_priority)
         search = Search(problem, plan, crew=crew, seed=1)
-        for _ in range(3):
+        for _ in range(2):
             search.wave()
     return search
 
@@ -56,10 +56,10 @@ def test_the_plan_is_the_same_on_a_cluster_and_when_a_worker_is_killed(
     cluster: LocalCluster,
 ) -> None:
     problem = crowded()
-    alone = searched(problem, workers=1).placements
+    alone = searched(problem, workers=1, count=2).placements
     with dask_executor(cluster.scheduler_address) as executor:
         assert improved(problem, executor).placements == alone
-        killing = KillsAWorker(executor, cluster, after=6)
+        killing = KillsAWorker(executor, cluster, after=3)
         assert improved(problem, killing).placements == alone
     assert killing.killed is not None
     with pytest.raises(ProcessLookupError):

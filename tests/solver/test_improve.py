@@ -83,7 +83,7 @@ def searched(problem: Problem, *, workers: int, count: int = 3, seed: int = 1) -
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """Little search in each neighbourhood is enough to see the rules at work."""
-    monkeypatch.setattr(waves, "EFFORT", 0.02)
+    monkeypatch.setattr(waves, "EFFORT", 0.01)
 
 
 def test_waves_improve_a_crowded_plan_and_break_no_rule() -> None:
