@@ -27,6 +27,10 @@ SECONDS = {
     "tests/waitlist/test_races.py": 15,
     "tests/planning/test_publication_crash.py": 15,
     "tests/planning/test_pages.py": 15,
+    "tests/solver/test_improve.py": 30,
+    "tests/solver/test_wishes.py": 20,
+    "tests/solver/test_dask.py": 19,
+    "tests/solver/test_fairness.py": 18,
     "tests/benchmarks/test_solver.py": 9,
 }
 
