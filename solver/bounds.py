@@ -21,7 +21,7 @@ from types import MappingProxyType
 import numpy as np
 
 from solver.calendars import first, runs
-from solver.capacity import Capacity, Draw, Floats, Key, Scope
+from solver.capacity import Capacity, Floats, Key, Scope
 from solver.company import with_company
 from solver.fairness import hundredths, lines
 from solver.linear_program import (
@@ -245,7 +245,6 @@ class _Pricing:
         self._relaxation = relaxation
         self._prices = prices
         self._totals: dict[Key, Floats] = {}
-        self._stays: dict[tuple[Key, int], Floats] = {}
         widths = np.diff(relaxation.edges)
         for key, by_bucket in prices.items():
             if key[1] is Scope.OCCURRENCE:
@@ -272,10 +271,12 @@ class _Pricing:
     def _cheapest(self, c: Candidate, r: Reach, *, charged: bool) -> float:
         """Return the least cost of a stay within its reach."""
         charged = charged and c.job.due is not None and c.job.late_cost > 0
-        by_start = self._by_start(r)
+        stretches = runs(r.starts)
+        opens, closes = stretches[0][0], stretches[-1][1]
+        by_start = self._by_start(r, opens, closes)
         best = math.inf
-        for lo, hi in runs(r.starts):
-            costs = by_start[lo:hi]
+        for lo, hi in stretches:
+            costs = by_start[lo - opens : hi - opens]
             if charged:
                 assert c.job.due is not None
                 ends = np.arange(lo, hi) + (r.length + c.tail)
@@ -284,33 +285,24 @@ class _Pricing:
             best = min(best, float(costs.min()))
         return best
 
-    def _by_start(self, r: Reach) -> Floats:
-        """Return the price of a stay by its start."""
-        total = np.zeros(self._starts(r.length))
+    def _by_start(self, r: Reach, lo: int, hi: int) -> Floats:
+        """Return the price of a stay by its start, for the starts ``[lo, hi)``.
+
+        Nothing is kept: a park has more pairs of resource and length than fit into memory.
+        """
+        total = np.zeros(hi - lo)
         if self._relaxation.capacity.resources[r.alternative.resource].kind is Kind.EVENT:
-            total = total + self._events(r)
+            total += self._events(r, lo, hi)
         for draw in self._relaxation.capacity.draws(r.alternative):
-            total = total + draw.weight * self._stay(draw, r.length)
+            sums = self._totals.get(draw.key)
+            if sums is not None:
+                spent = sums[lo + r.length : hi + r.length] - sums[lo:hi]
+                total += draw.weight * spent
         return total
 
-    def _starts(self, length: int) -> int:
-        """Return how many starts a stay of some length has, the horizon considered."""
-        problem = self._relaxation.problem
-        return min(problem.horizon, problem.calendar_end - length + 1)
-
-    def _stay(self, draw: Draw, length: int) -> Floats:
-        key = (draw.key, length)
-        if key not in self._stays:
-            sums = self._totals.get(draw.key)
-            if sums is None:
-                sums = np.zeros(self._relaxation.capacity.slots + 1)
-            starts = self._starts(length)
-            self._stays[key] = sums[length : length + starts] - sums[:starts]
-        return self._stays[key]
-
-    def _events(self, r: Reach) -> Floats:
+    def _events(self, r: Reach, opens: int, closes: int) -> Floats:
         """Return the price of a seat by start, the cheapest where occurrences meet."""
-        costs = np.zeros(self._starts(r.length))
+        costs = np.zeros(closes - opens)
         for lo, hi in runs(r.starts):
             for start in range(lo, hi):
                 stay = (r.alternative.resource, start, start + r.length)
@@ -318,5 +310,7 @@ class _Pricing:
                     self._prices.get((name, Scope.OCCURRENCE), np.zeros(1))
                     for name in self._relaxation.capacity.occurrences[stay]
                 ]
-                costs[start] = r.alternative.quantity * min(float(s[0]) for s in seats)
+                costs[start - opens] = r.alternative.quantity * min(
+                    float(s[0]) for s in seats
+                )
         return costs
