@@ -22,8 +22,13 @@ ZONE = ZoneInfo("Asia/Shanghai")
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
+_BEGAN = utcnow()
+
+
 def tomorrow():
-    return on_grid(utcnow()) + timedelta(days=1)
+    """Return the same instant throughout a test, though a quarter of an hour begin in it."""
+    now = utcnow()
+    return on_grid(_BEGAN if abs(now - _BEGAN) < 3 * HOUR else now) + timedelta(days=1)
 
 
 @contextmanager
