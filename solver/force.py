@@ -92,16 +92,7 @@ def _in_the_way(
     jobs: Mapping[str, Job], plan: Mapping[str, tuple[Placement, ...]], job: Job
 ) -> list[str]:
     """Return the job and those on its resources in its time, the least valuable first."""
-    resources = {
-        name
-        for step in job.steps
-        for a in step.alternatives
-        for name in (a.resource, *(u.resource for u in a.also))
-    }
-
-    def rank(name: str) -> tuple[bool, int]:
-        return jobs[name].mandatory, job_value(jobs[name], plan[name])
-
+    resources = job.resources()
     rivals = [
         n for n in plan if n != job.id and job.one_of and jobs[n].one_of == job.one_of
     ]

@@ -170,6 +170,15 @@ class Job:
     preferred: tuple[Interval, ...] = ()  # sorted, disjoint; () for no wish
     stray_cost: int = 0  # for each step whose stay is not whole within one of `preferred`
 
+    def resources(self) -> frozenset[str]:
+        """Return the ids of all resources that the job could hold."""
+        return frozenset(
+            name
+            for step in self.steps
+            for a in step.alternatives
+            for name in (a.resource, *(u.resource for u in a.also))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Stay:

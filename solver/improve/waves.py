@@ -29,7 +29,7 @@ from solver.greedy import by_job
 from solver.improve.neighbourhoods import SIZE, Chooser, Wave
 from solver.improve.worker import Parcel, Task, begin, forget, work
 from solver.lanes import BatchLane, UnaryLane
-from solver.problem import Job, Placement, Problem
+from solver.problem import Placement, Problem
 from solver.timeline import Timeline
 from solver.value import job_value
 
@@ -155,7 +155,7 @@ class Search:
         self._seed = seed
         self._keep = frozenset(keep_placed)
         self._chooser = Chooser(problem)
-        self._touches = {j.id: _resources_of(j) for j in problem.jobs}
+        self._touches = {j.id: j.resources() for j in problem.jobs}
         self._state = Timeline(problem)
         self._bonus = 1 + sum(j.value for j in problem.jobs)
         for job, whole in by_job(placements).items():
@@ -285,16 +285,6 @@ class Search:
             if isinstance(unary, UnaryLane) and not unary.well_spaced():
                 return False
         return True
-
-
-def _resources_of(job: Job) -> frozenset[str]:
-    """Return all resources that a job could hold."""
-    return frozenset(
-        name
-        for step in job.steps
-        for a in step.alternatives
-        for name in (a.resource, *(u.resource for u in a.also))
-    )
 
 
 def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:
