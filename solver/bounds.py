@@ -84,9 +84,6 @@ def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Proble
     """
     if not problem.alpha:
         return problem, 0
-    asked: dict[str, int] = defaultdict(int)
-    for job in problem.jobs:
-        asked[job.organisation] += job.value
     slope: dict[str, int] = {}
     rest = 0  # hundredths
     for share in problem.shares:
