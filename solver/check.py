@@ -47,6 +47,7 @@ def broken_rules(problem: Problem, placements: Iterable[Placement]) -> Iterator[
         beside = (resources[use.resource] for use in one.alternative.also)
         yield from _broken_by_outages(one, (one.resource, *beside))
     yield from _broken_lags(problem, held)
+    yield from _broken_lags_from_begun(problem, held)
     yield from broken_on_resources(problem, held)
     yield from _more_than_one_of(problem, placements)
     yield from missing_mandatory(problem, placements)
@@ -254,6 +255,21 @@ def _broken_by_hours(held: Held) -> Iterator[str]:
         if worked != alternative.duration:
             wanted = alternative.duration
             yield f"{held.name}: works {worked} open slots instead of {wanted}"
+
+
+def _broken_lags_from_begun(problem: Problem, held: Iterable[Held]) -> Iterator[str]:
+    """After a step that has begun already pass the lag and the travel, and no more."""
+    for one in held:
+        for lag in one.job.begun:
+            if lag.after != one.placement.step:
+                continue
+            passed = one.placement.start - lag.end
+            travel = problem.travel[lag.site][one.resource.site]
+            since = f"{one.name}: begins {passed} slots after what has begun ends"
+            if passed < lag.least + travel:
+                yield f"{since}; at least {lag.least} and {travel} of travel are needed"
+            if lag.most is not None and passed > lag.most:
+                yield f"{since}; at most {lag.most} are allowed"
 
 
 def _broken_lags(problem: Problem, held: Sequence[Held]) -> Iterator[str]:

@@ -7,7 +7,7 @@ promises itself need not be.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from solver.problem import Alternative, Interval, Job, Kind, Problem, Resource
+from solver.problem import Alternative, Begun, Interval, Job, Kind, Problem, Resource
 
 MAX_SLOTS = 1_000_000  # of a calendar; nine years of five minutes
 
@@ -63,6 +63,7 @@ class _Names:
     def __init__(self, problem: Problem) -> None:
         self.resources = problem.resource_by_id()
         self.recipes = problem.recipe_by_id()
+        self.sites = len(problem.travel)
 
 
 def _twice(path: str, ids: Sequence[str], *, field: str = "id") -> Iterator[str]:
@@ -211,11 +212,24 @@ def _job(path: str, job: Job, names: _Names) -> Iterator[str]:
             yield f"{here}.least: must not be negative"
         if lag.most is not None and lag.most < lag.least:
             yield f"{here}.most: {lag.most} is less than least {lag.least}"
+    for n, begun in enumerate(job.begun):
+        yield from _begun(f"{path}.begun[{n}]", begun, job, names)
     for n, p in enumerate(job.previous):
         if p.job != job.id:
             yield f"{path}.previous[{n}].job: is {p.job}, it must be {job.id}"
         if not 0 <= p.step < len(job.steps):
             yield f"{path}.previous[{n}].step: the job has {len(job.steps)} steps"
+
+
+def _begun(path: str, begun: Begun, job: Job, names: _Names) -> Iterator[str]:
+    if not 0 <= begun.after < len(job.steps):
+        yield f"{path}.after: is {begun.after}, the job has {len(job.steps)} steps"
+    if not 0 <= begun.site < names.sites:
+        yield f"{path}.site: {begun.site} is not one of the {names.sites} sites of travel"
+    if begun.least < 0:
+        yield f"{path}.least: must not be negative"
+    if begun.most is not None and begun.most < begun.least:
+        yield f"{path}.most: {begun.most} is less than least {begun.least}"
 
 
 def _alternative(path: str, a: Alternative, names: _Names) -> Iterator[str]:

@@ -137,6 +137,21 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """A lag from a step of the route that has ended already, or that is running.
+
+    Such steps are not among `Job.steps` any more: one that runs is a fixed stay. Travel
+    from its site is added to `least`, never to `most`.
+    """
+
+    end: int  # the slot at which it has ended, or will; negative before the origin
+    after: int  # index in Job.steps of the step that waits for it
+    least: int = 0
+    most: int | None = None  # a queue-time limit; None for none
+    site: int = 0  # where it was done: index into Problem.travel
+
+
+@dataclass(frozen=True, slots=True)
 class Placement:
     """One step on one resource at one time. The heart of a plan."""
 
@@ -169,6 +184,7 @@ class Job:
     one_of: str | None = None  # a group: at most one job of it is placed
     preferred: tuple[Interval, ...] = ()  # sorted, disjoint; () for no wish
     stray_cost: int = 0  # for each step whose stay is not whole within one of `preferred`
+    begun: tuple[Begun, ...] = ()  # a route under way: what its remaining steps wait for
 
     def resources(self) -> frozenset[str]:
         """Return the ids of all resources that the job could hold."""

@@ -122,6 +122,8 @@ class Timeline:
             One for each length of the stay that calendar and windows allow.
         """
         problem = self.problem
+        if job.begun:
+            within = self._after_begun(job, step, alternative, within)
         lo = max(within[0], job.release, problem.earliest, 0)
         hi = min(within[1], problem.horizon)
         last = problem.calendar_end if job.deadline is None else job.deadline
@@ -143,6 +145,19 @@ class Timeline:
             if mask:
                 choices.append(Choice(length, mask & own, mask & joins, mask))
         return choices
+
+    def _after_begun(
+        self, job: Job, step: Step, alternative: Alternative, within: Interval
+    ) -> Interval:
+        """Narrow where a step starts by the lags from what has begun of its route."""
+        lo, hi = within
+        there = self.resources[alternative.resource].site
+        for lag in job.begun:
+            if job.steps[lag.after] is step:
+                lo = max(lo, lag.end + lag.least + self.problem.travel[lag.site][there])
+                if lag.most is not None:
+                    hi = min(hi, lag.end + lag.most + 1)
+        return lo, hi
 
     def _frozen(self, job: Job, step: Step, alternative: Alternative) -> Iterator[int]:
         """Yield where a step stands before the freeze ends; there it may stay."""

@@ -155,6 +155,12 @@ def _stays(problem: Problem, job: Job, step: int) -> Iterator[Placement]:
             p = Placement(job.id, step, n, start, end, occurrence)
             single = Placement(job.id, 0, n, start, end, occurrence)
             before = (single,) if p in job.previous else ()
-            own = replace(job, steps=(job.steps[step],), lags=(), previous=before)
+            own = replace(
+                job,
+                steps=(job.steps[step],),
+                lags=(),
+                begun=tuple(replace(b, after=0) for b in job.begun if b.after == step),
+                previous=before,
+            )
             if not any(broken_rules(replace(problem, jobs=(own,)), [single])):
                 yield p

@@ -5,6 +5,7 @@ from random import Random
 
 from solver.problem import (
     Alternative,
+    Begun,
     Changeover,
     Interval,
     Job,
@@ -91,6 +92,21 @@ def with_wishes(problem: Problem, rng: Random) -> Problem:
                 stray_cost=rng.randrange(1, 12),
             )
         jobs.append(wish)
+    return replace(problem, jobs=tuple(jobs))
+
+
+def with_begun(problem: Problem, rng: Random) -> Problem:
+    """Return the problem with some routes under way: steps that wait for one that ended."""
+    jobs = []
+    for job in problem.jobs:
+        lags = []
+        for after in range(len(job.steps)):
+            if rng.random() < 0.5:
+                least = rng.randrange(4)
+                most = rng.choice((None, least + rng.randrange(2, 12)))
+                end = rng.randrange(-4, problem.horizon // 2)
+                lags.append(Begun(end, after, least, most, site=rng.randrange(2)))
+        jobs.append(replace(job, begun=tuple(lags)))
     return replace(problem, jobs=tuple(jobs))
 
 

@@ -31,6 +31,12 @@ def is_sound(problem: Problem, placements: Sequence[Placement]) -> bool:
             least = lag.least + problem.travel[sites[0]][sites[1]]
             if not least <= b.start - a.end <= (1000 if lag.most is None else lag.most):
                 return False
+        for lag in job.begun if placed else ():
+            p = placed[lag.after]
+            name = job.steps[p.step].alternatives[p.alternative].resource
+            least = lag.least + problem.travel[lag.site][resources[name].site]
+            if not least <= p.start - lag.end <= (1000 if lag.most is None else lag.most):
+                return False
     groups = Counter(j.one_of for j in problem.jobs if j.one_of and by_job.get(j.id))
     if any(placed > 1 for placed in groups.values()):
         return False
