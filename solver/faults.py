@@ -7,7 +7,7 @@ promises itself need not be.
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from solver.problem import Alternative, Begun, Interval, Job, Kind, Problem, Resource
+from solver.problem import Alternative, Begun, Interval, Job, Kind, Lag, Problem, Resource
 
 MAX_SLOTS = 1_000_000  # of a calendar; nine years of five minutes
 
@@ -202,16 +202,7 @@ def _job(path: str, job: Job, names: _Names) -> Iterator[str]:
         for m, alternative in enumerate(step.alternatives):
             yield from _alternative(f"{here}.alternatives[{m}]", alternative, names)
     for n, lag in enumerate(job.lags):
-        here = f"{path}.lags[{n}]"
-        if not 0 <= lag.before < lag.after < len(job.steps):
-            yield (
-                f"{here}: goes from step {lag.before} to step {lag.after}; it must go "
-                f"forward within {len(job.steps)} steps"
-            )
-        if lag.least < 0:
-            yield f"{here}.least: must not be negative"
-        if lag.most is not None and lag.most < lag.least:
-            yield f"{here}.most: {lag.most} is less than least {lag.least}"
+        yield from _lag(f"{path}.lags[{n}]", lag, steps=len(job.steps))
     for n, begun in enumerate(job.begun):
         yield from _begun(f"{path}.begun[{n}]", begun, job, names)
     for n, p in enumerate(job.previous):
@@ -221,15 +212,28 @@ def _job(path: str, job: Job, names: _Names) -> Iterator[str]:
             yield f"{path}.previous[{n}].step: the job has {len(job.steps)} steps"
 
 
+def _lag(path: str, lag: Lag, *, steps: int) -> Iterator[str]:
+    if not 0 <= lag.before < lag.after < steps:
+        yield (
+            f"{path}: goes from step {lag.before} to step {lag.after}; it must go "
+            f"forward within {steps} steps"
+        )
+    yield from _least_and_most(path, lag)
+
+
+def _least_and_most(path: str, lag: Lag | Begun) -> Iterator[str]:
+    if lag.least < 0:
+        yield f"{path}.least: must not be negative"
+    if lag.most is not None and lag.most < lag.least:
+        yield f"{path}.most: {lag.most} is less than least {lag.least}"
+
+
 def _begun(path: str, begun: Begun, job: Job, names: _Names) -> Iterator[str]:
     if not 0 <= begun.after < len(job.steps):
         yield f"{path}.after: is {begun.after}, the job has {len(job.steps)} steps"
     if not 0 <= begun.site < names.sites:
         yield f"{path}.site: {begun.site} is not one of the {names.sites} sites of travel"
-    if begun.least < 0:
-        yield f"{path}.least: must not be negative"
-    if begun.most is not None and begun.most < begun.least:
-        yield f"{path}.most: {begun.most} is less than least {begun.least}"
+    yield from _least_and_most(path, begun)
 
 
 def _alternative(path: str, a: Alternative, names: _Names) -> Iterator[str]:
