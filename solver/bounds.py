@@ -23,9 +23,11 @@ import numpy as np
 from solver.calendars import first, runs
 from solver.capacity import Capacity, Floats, Key, Scope
 from solver.company import with_company
+from solver.components import parts
 from solver.fairness import hundredths, lines
 from solver.linear_program import (
     Candidate,
+    Group,
     LinearProgram,
     Prices,
     groups_of,
@@ -38,6 +40,7 @@ _COLUMNS = (150_000, 50_000)  # of the program, and of a second one if it is giv
 _MOST_BUCKETS = 224
 _LEAST_BUCKETS = 4
 _EFFORT = 30.0  # deterministic seconds of a program
+_KEPT = 1024  # running totals; more of them take more memory than time
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ def upper_bound(
         replace(j, mandatory=False) if j.id in dropped else j for j in problem.jobs
     )
     linear, rest = _without_shares(replace(problem, jobs=jobs), served)
-    return _Relaxation(linear).solve()[0] + rest
+    return sum(_Relaxation(part).solve()[0] for part in parts(linear)) + rest
 
 
 def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Problem, int]:
@@ -100,14 +103,13 @@ def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Proble
 
 def shadow_prices(problem: Problem) -> tuple[ShadowPrice, ...]:
     """Return where time is scarce: the positive prices behind the bound."""
-    relaxation = _Relaxation(problem)
-    _, prices = relaxation.solve()
-    intervals = relaxation.intervals
     return tuple(
         ShadowPrice(resource, interval, float(price))
-        for (resource, scope), by_bucket in prices.items()
+        for part in parts(_without_shares(problem, {})[0])
+        for relaxation in [_Relaxation(part)]
+        for (resource, scope), by_bucket in relaxation.solve()[1].items()
         if scope is not Scope.OCCURRENCE
-        for interval, price in zip(intervals, by_bucket, strict=True)
+        for interval, price in zip(relaxation.intervals, by_bucket, strict=True)
         if price > 0
     )
 
@@ -133,11 +135,10 @@ class _Relaxation:
             _candidate(priced[name], route, problem) for name, route in routes.items()
         ]
         self.twins = twins_of(problem)
-        self.groups = [
-            [groups_of(step, self.capacity, self.twins) for step in c.route]
-            for c in self.candidates
-        ]
-        self._longest = self._longest_stays()
+        # Neighbours in one place: what is known of its tools is known from the one before.
+        self.candidates.sort(key=lambda c: c.route[0][0].alternative.resource)
+        self.longest = self._longest_stays()
+        self._columns = self._columns_of_a_bucket()
         self._cut(1)
 
     def solve(self) -> tuple[int, Prices]:
@@ -152,19 +153,22 @@ class _Relaxation:
                 twins=self.twins,
                 effort=_EFFORT,
             )
-            for candidate, groups in zip(self.candidates, self.groups, strict=True):
-                program.add(candidate, groups)
+            for candidate in self.candidates:
+                program.add(candidate, self._groups(candidate))
             found = program.prices()
             if found is not None:
                 bound = self.value_at(found)
                 return (bound, found) if bound < best else (best, prices)
         return best, prices
 
+    def _groups(self, candidate: Candidate) -> list[tuple[Group, ...]]:
+        return [groups_of(step, self.capacity, self.twins) for step in candidate.route]
+
     def _cut(self, columns: int) -> None:
         """Cut time into buckets so that the program has about so many columns."""
         self.intervals = self._buckets(columns)
         self.edges = np.array([0] + [hi for _, hi in self.intervals])
-        self.room = {key: self._rooms(key) for key in self.capacity.rows}
+        self.room = {key: self._rooms(key) for key in self.capacity.units}
         for name, left in self.capacity.left.items():
             self.room[name, Scope.OCCURRENCE] = np.array([max(0.0, left)])
 
@@ -188,18 +192,23 @@ class _Relaxation:
     def _buckets(self, columns: int) -> tuple[Interval, ...]:
         """Cut the horizon into buckets of one width; what lies behind it is one more."""
         horizon, end = self.problem.horizon, self.problem.calendar_end
-        share = 0.0  # columns for each bucket of the horizon
-        for job in self.groups:
-            for step in job:
-                for g in step:
-                    stretch = g.starts.bit_length() - 1 + g.length - first(g.starts)
-                    share += min(1.0, stretch / horizon)
-        count = min(_MOST_BUCKETS, max(_LEAST_BUCKETS, int(columns / max(1.0, share))))
+        count = int(columns / max(1.0, self._columns))
+        count = min(_MOST_BUCKETS, max(_LEAST_BUCKETS, count))
         width = max(1, -(-horizon // count))
         edges = [*range(0, horizon, width), horizon]
         if end > horizon:
             edges.append(end)
         return tuple(pairwise(edges))
+
+    def _columns_of_a_bucket(self) -> float:
+        """Return how many columns a bucket of the horizon has, on average."""
+        stretches = (
+            g.starts.bit_length() - 1 + g.length - first(g.starts)
+            for candidate in self.candidates
+            for step in self._groups(candidate)
+            for g in step
+        )
+        return sum(min(1.0, stretch / self.problem.horizon) for stretch in stretches)
 
     def _rooms(self, key: Key) -> Floats:
         """Return the room of one resource in each bucket.
@@ -207,11 +216,10 @@ class _Relaxation:
         Past the horizon no stay begins, so at most one for each unit runs on into it, and
         no longer than the longest stay.
         """
-        rows = self.capacity.rows[key]
-        total = np.concatenate(([0.0], np.cumsum(rows.free)))
+        total = np.concatenate(([0.0], np.cumsum(self.capacity.free(key))))
         room: Floats = total[self.edges[1:]] - total[self.edges[:-1]]
         if self.problem.calendar_end > self.problem.horizon:
-            most = rows.units * max(0, self._longest[key] - 1)
+            most = self.capacity.units[key] * max(0, self.longest[key] - 1)
             room[-1] = min(room[-1], most)
         return room
 
@@ -238,25 +246,33 @@ def _candidate(job: Job, route: Route, problem: Problem) -> Candidate:
 class _Pricing:
     """What stays cost at given prices; sums over slots are kept as running totals."""
 
-    def __init__(self, relaxation: _Relaxation, prices: Prices) -> None:
+    def __init__(self, relaxation: "_Relaxation", prices: Prices) -> None:
         self._relaxation = relaxation
         self._prices = prices
-        self._totals: dict[Key, Floats] = {}
-        widths = np.diff(relaxation.edges)
-        for key, by_bucket in prices.items():
-            if key[1] is Scope.OCCURRENCE:
-                continue
-            by_slot = np.repeat(by_bucket, widths)
-            if key[1] is Scope.OPEN:
-                by_slot = by_slot * self._open(key[0])
-            self._totals[key] = np.concatenate(([0.0], np.cumsum(by_slot)))
+        self._known: dict[Key, Floats] = {}
 
-    def _open(self, name: str) -> Floats:
-        resource = self._relaxation.capacity.resources[name]
-        mask = np.zeros(self._relaxation.capacity.slots)
-        for lo, hi in resource.open:
-            mask[max(0, lo) : max(0, hi)] = 1.0
-        return mask
+    def _totals(self, key: Key) -> Floats | None:
+        """Return the price of the slots before each slot that a stay could reach."""
+        by_bucket = self._prices.get(key)
+        if by_bucket is None or key[1] is Scope.OCCURRENCE:
+            return None
+        known = self._known.get(key)
+        if known is None:
+            if len(self._known) == _KEPT:
+                self._known.clear()
+            known = self._known[key] = self._summed(key, by_bucket)
+        return known
+
+    def _summed(self, key: Key, by_bucket: Floats) -> Floats:
+        problem = self._relaxation.problem
+        end = min(problem.calendar_end, problem.horizon + self._relaxation.longest[key])
+        by_slot = np.repeat(by_bucket, np.diff(self._relaxation.edges))[:end]
+        if key[1] is Scope.OPEN:
+            opening = np.zeros(end)
+            for lo, hi in self._relaxation.capacity.resources[key[0]].open:
+                opening[max(0, lo) : max(0, hi)] = 1.0
+            by_slot = by_slot * opening
+        return np.concatenate(([0.0], np.cumsum(by_slot)))
 
     def cost(self, c: Candidate) -> float:
         """Return what a job pays at least, lateness included."""
@@ -291,7 +307,7 @@ class _Pricing:
         if self._relaxation.capacity.resources[r.alternative.resource].kind is Kind.EVENT:
             total += self._events(r, lo, hi)
         for draw in self._relaxation.capacity.draws(r.alternative):
-            sums = self._totals.get(draw.key)
+            sums = self._totals(draw.key)
             if sums is not None:
                 spent = sums[lo + r.length : hi + r.length] - sums[lo:hi]
                 total += draw.weight * spent

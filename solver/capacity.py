@@ -19,7 +19,6 @@ from solver.problem import (
     Kind,
     Problem,
     Recipe,
-    Resource,
     Stay,
     StayRule,
 )
@@ -37,14 +36,6 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """The rows of one resource in one scope, before time is cut into buckets."""
-
-    free: Floats  # units of room in each slot
-    units: float  # the resource's own capacity in a slot
-
-
-@dataclass(frozen=True, slots=True)
 class Draw:
     """What a stay takes of some rows in each slot that it covers."""
 
@@ -59,14 +50,14 @@ class Capacity:
         self.slots = problem.calendar_end
         self.resources = problem.resource_by_id()
         self.recipes = problem.recipe_by_id()
-        self.rows: dict[Key, Rows] = {}
+        self.units: dict[Key, int] = {}  # by row: the resource's own capacity in a slot
         self.occurrences: dict[tuple[str, int, int], list[str]] = defaultdict(list)
         for o in problem.occurrences:
             self.occurrences[o.resource, o.start, o.end].append(o.id)
         self.left = {o.id: o.capacity for o in problem.occurrences}
-        stays: dict[str, list[Stay]] = defaultdict(list)
+        self._stays: dict[str, list[Stay]] = defaultdict(list)
         for stay in problem.stays:
-            stays[stay.resource].append(stay)
+            self._stays[stay.resource].append(stay)
             if stay.occurrence in self.left:
                 self.left[stay.occurrence] -= stay.quantity
         also_held = _held_throughout(problem)
@@ -74,12 +65,9 @@ class Capacity:
             if resource.kind is Kind.EVENT:
                 continue
             units = resource.capacity if resource.kind is Kind.POOLED else 1
-            clear = self._free(resource, units, stays[resource.id])
-            opening = clear * _mask(resource.open, self.slots)
-            name = resource.id
-            self.rows[name, Scope.OPEN] = Rows(opening, units)
-            if name in also_held:
-                self.rows[name, Scope.CLEAR] = Rows(clear, units)
+            self.units[resource.id, Scope.OPEN] = units
+            if resource.id in also_held:
+                self.units[resource.id, Scope.CLEAR] = units
 
     def draws(self, alternative: Alternative) -> Iterator[Draw]:
         """Yield what a stay takes slot by slot, events apart."""
@@ -94,14 +82,19 @@ class Capacity:
         if resource.kind is not Kind.EVENT:
             if alternative.stay is not StayRule.ENDS:
                 yield Draw((resource.id, Scope.OPEN), weight)
-            if (resource.id, Scope.CLEAR) in self.rows:
+            if (resource.id, Scope.CLEAR) in self.units:
                 yield Draw((resource.id, Scope.CLEAR), weight)
         for use in alternative.also:
             pooled = self.resources[use.resource].kind is Kind.POOLED
             yield Draw((use.resource, Scope.CLEAR), use.quantity if pooled else 1.0)
 
-    def _free(self, resource: Resource, units: int, stays: Sequence[Stay]) -> Floats:
-        """Return the units left in each slot by the bookings in force and the outages."""
+    def free(self, key: Key) -> Floats:
+        """Return the units left in each slot by the bookings in force and the outages.
+
+        Nothing is kept: the rows of a park by slots take hundreds of megabytes.
+        """
+        resource, units = self.resources[key[0]], self.units[key]
+        stays = self._stays[resource.id]
         used = np.zeros(self.slots)
         for stay in stays:
             lo, hi = max(0, stay.start), max(0, stay.end)
@@ -111,6 +104,8 @@ class Capacity:
             for (lo, hi), room in _room_in_runs(stays, self.recipes):
                 free[max(0, lo) : max(0, hi)] += room
         free *= 1.0 - _mask(resource.outages, self.slots)
+        if key[1] is Scope.OPEN:
+            free *= _mask(resource.open, self.slots)
         return free
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from solver.components import connected
+
 
 @dataclass(frozen=True, slots=True)
 class Use:
@@ -31,26 +33,19 @@ def components(placed: Iterable[Use], left: Iterable[Use]) -> Mapping[int, int]:
     left
         Places that moved orders leave.
     """
-    parent: dict[int, int] = {}
-
-    def root(order: int) -> int:
-        parent.setdefault(order, order)
-        while parent[order] != order:
-            parent[order] = parent[parent[order]]
-            order = parent[order]
-        return order
-
+    links: list[tuple[int, ...]] = []
     runs: dict[tuple[int, int, datetime], int] = {}
     by_resource: dict[int, list[Use]] = defaultdict(list)
     for use in placed:
-        root(use.order)
+        links.append((use.order,))
         by_resource[use.resource].append(use)
         if use.recipe is not None:
             run = (use.resource, use.recipe, use.starts_at)
-            parent[root(use.order)] = root(runs.setdefault(run, use.order))
+            links.append((runs.setdefault(run, use.order), use.order))
     for gap in left:
-        for use in by_resource[gap.resource]:
-            if use.starts_at < gap.ends_at and gap.starts_at < use.ends_at:
-                parent[root(use.order)] = root(gap.order)
-    numbers: dict[int, int] = {}
-    return {o: numbers.setdefault(root(o), len(numbers)) for o in sorted(parent)}
+        links += [
+            (gap.order, use.order)
+            for use in by_resource[gap.resource]
+            if use.starts_at < gap.ends_at and gap.starts_at < use.ends_at
+        ]
+    return connected(sorted(links))
