@@ -11,6 +11,7 @@ from solver.timeline import Timeline
 from solver.value import job_value
 
 SIZE = 160  # steps of one neighbourhood
+APART = 8 * SIZE  # steps of a platform's own orders from which it is searched by itself
 PLACED = 0.4  # share of them that stands in the plan, while enough are left out
 
 
@@ -32,9 +33,12 @@ class _Reach:
 
 
 class Chooser:
-    """Chooses neighbourhoods. All chance comes from the generator that it is given."""
+    """Chooses neighbourhoods. All chance comes from the generator that it is given.
 
-    def __init__(self, problem: Problem) -> None:
+    It must be told what changes of the plan: `changed`.
+    """
+
+    def __init__(self, problem: Problem, plan: Mapping[str, Sequence[Placement]]) -> None:
         self.jobs = problem.job_by_id()
         self._reach = {j.id: _reach(problem, j) for j in problem.jobs}
         self._able: dict[str, list[str]] = defaultdict(list)  # jobs by resource
@@ -56,10 +60,30 @@ class Chooser:
             for group in groups.values()
             for j in group
         }
+        self._home = _homes(problem)
         self._tried: dict[str, int] = defaultdict(int)
         alone = Timeline(problem)
         self._best = {j.id: _worth_alone(alone, j) for j in problem.jobs}
         self._dearest = 1 + 10 * max((j.value for j in problem.jobs), default=0)
+        self._settled: set[str] = set()
+        self._losses: dict[str, int] = {}  # of the jobs that could gain
+        self.changed(self.jobs, plan)
+
+    def changed(self, jobs: Iterable[str], plan: Mapping[str, Sequence[Placement]]) -> None:
+        """Look again at what some jobs could gain."""
+        for name in jobs:
+            for job in (name, *self._siblings.get(name, ())):
+                loss = self._loss(job, plan)
+                if loss > 0 and job not in self._settled:
+                    self._losses[job] = loss
+                else:
+                    self._losses.pop(job, None)
+
+    def settle(self, jobs: Iterable[str]) -> None:
+        """Look no more at a component that stands as well as it can."""
+        for job in jobs:
+            self._settled.add(job)
+            self._losses.pop(job, None)
 
     def choose(
         self,
@@ -68,8 +92,11 @@ class Chooser:
         wave: Wave,
         *,
         size: int = SIZE,
+        crossing: bool = True,
     ) -> tuple[str, ...]:
         """Return the jobs of one neighbourhood; none of them is in the wave already.
+
+        With `crossing` false they are a single platform's own, of a large one.
 
         Each lies around a job that is worth less in the plan than it would be alone in the
         park, the more likely the greater the loss and the less often it was tried. Half
@@ -77,8 +104,9 @@ class Chooser:
         Resources that another neighbourhood of the wave frees are avoided as far as a few
         tries go.
         """
-        losses = {j: self._loss(j, plan) for j in self.jobs}
-        sore = [j for j, loss in losses.items() if loss > 0 and j not in wave.jobs]
+        losses = self._losses
+        crossing = crossing or not self._home
+        sore = [j for j in losses if j not in wave.jobs and (crossing or j in self._home)]
         if not sore:
             return ()
         weights = [losses[j] / (1 + self._tried[j]) for j in sore]
@@ -93,7 +121,14 @@ class Chooser:
         self._tried[center] += 1
         moment = rng.randrange(reach.opens, max(reach.closes, reach.opens + 1))
         chosen = self._gather(
-            plan, center, resources, rng=rng, wave=wave, size=size, moment=moment
+            plan,
+            center,
+            resources,
+            rng=rng,
+            wave=wave,
+            size=size,
+            moment=moment,
+            home=None if crossing else self._home[center],
         )
         wave.jobs.update(chosen)
         wave.resources |= resources
@@ -117,6 +152,7 @@ class Chooser:
         wave: Wave,
         size: int,
         moment: int,
+        home: str | None,
     ) -> list[str]:
         siblings = [j for j in self._siblings.get(center, ()) if j not in wave.jobs]
         chosen = [center, *siblings]
@@ -124,7 +160,9 @@ class Chooser:
             j: self._distance(plan.get(j), j, resources, moment)
             for r in sorted(resources)
             for j in self._able[r]
-            if j not in chosen and j not in wave.jobs
+            if j not in chosen
+            and j not in wave.jobs
+            and (home is None or self._home.get(j) == home)
         }
         reach = self._reach[center]
         left_out = [j for j in near if j not in plan and _overlap(self._reach[j], reach)]
@@ -161,6 +199,19 @@ class Chooser:
             if steps[p.step].alternatives[p.alternative].resource in resources
         ]
         return min(gaps, default=-1)
+
+
+def _homes(problem: Problem) -> dict[str, str]:
+    """Return the platform of each job that stays on one, where that has enough of them."""
+    platform = {r.id: r.platform for r in problem.resources}
+    steps: dict[str, int] = defaultdict(int)
+    homes: dict[str, str] = {}
+    for job in problem.jobs:
+        where = {platform[name] for name in job.resources()}
+        if len(where) == 1:
+            homes[job.id] = where.pop()
+            steps[homes[job.id]] += len(job.steps)
+    return {job: home for job, home in homes.items() if steps[home] >= APART}
 
 
 def _worth_alone(alone: Timeline, job: Job) -> int:

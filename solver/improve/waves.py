@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from solver.components import components
 from solver.cpsat.search import Found
 from solver.fairness import bonus, served_by
 from solver.greedy import by_job
@@ -38,6 +39,7 @@ EFFORT = 0.05  # CP-SAT's deterministic time for one member: a few tenths of a s
 GROWTH = 1.04  # of the neighbourhoods after one solved to the end, or its shrinking if not
 SMALLEST, LARGEST = 30, 400  # steps of a neighbourhood
 
+_PHASE = 4  # waves: all but the first of them keep to the orders of single platforms
 _TRIES = 3  # of a task whose worker dies
 
 log = logging.getLogger(__name__)
@@ -154,13 +156,14 @@ class Search:
         self._crew = crew
         self._seed = seed
         self._keep = frozenset(keep_placed)
-        self._chooser = Chooser(problem)
         self._touches = {j.id: j.resources() for j in problem.jobs}
         self._state = Timeline(problem)
         self._bonus = 1 + sum(j.value for j in problem.jobs)
         for job, whole in by_job(placements).items():
             self._state.restore(self._jobs[job], whole)
-        self._steps = sum(len(j.steps) for j in problem.jobs)
+        self._chooser = Chooser(problem, self._state.placed)
+        small, self._large = _by_size(problem)
+        self._whole = small  # components that are yet to be solved whole, some together
         self._size = float(SIZE)
         self.waves = 0
         self.done = False  # nothing is left to gain
@@ -173,10 +176,7 @@ class Search:
     def wave(self) -> int:
         """Run one wave; return how many members changed the plan for the better."""
         rng = Random(f"{self._seed}/{self.waves}")  # noqa: S311 -- chance, no secret
-        if self._steps <= SIZE:
-            tasks = [self._task(sorted(self._jobs), seed=rng.randrange(1 << 30))]
-        else:
-            tasks = self._tasks(rng)
+        tasks = self._tasks(rng)
         self.waves += 1
         if not tasks:
             self.done = True
@@ -185,20 +185,42 @@ class Search:
         for task, found in zip(tasks, self._crew.solve(tasks), strict=True):
             if found is not None:
                 better += self._apply(task, found)
+                self._chooser.changed(task.free, self._state.placed)
+            if task.free in self._whole:
+                self._settle(task.free, proven=found is not None and found.proven)
+            elif found is not None:
                 self._size *= GROWTH if found.proven else 1 / GROWTH
-                self.done |= found.proven and len(task.free) == len(self._jobs)
         self._size = min(max(self._size, SMALLEST), LARGEST)
         return better
 
+    def _settle(self, free: tuple[str, ...], *, proven: bool) -> None:
+        """Let small components alone that stand at their best; try others again if small.
+
+        Where shares count, what is best for some depends on all the others.
+        """
+        self._whole.remove(free)
+        if proven and (not self._problem.alpha or len(free) == len(self._jobs)):
+            self._chooser.settle(free)
+        elif not self._large:
+            self._whole.append(free)
+        self.done = not self._whole and not self._large
+
     def _tasks(self, rng: Random) -> list[Task]:
-        taken = Wave()
-        tasks = []
-        for _ in range(WIDTH):
+        tasks = [
+            self._task(free, seed=rng.randrange(1 << 30)) for free in self._whole[:WIDTH]
+        ]
+        taken = Wave(jobs={job for task in tasks for job in task.free})
+        while self._large and len(tasks) < WIDTH:
             free = self._chooser.choose(
-                self._state.placed, rng, taken, size=round(self._size)
+                self._state.placed,
+                rng,
+                taken,
+                size=round(self._size),
+                crossing=self.waves % _PHASE == 0,
             )
-            if free:
-                tasks.append(self._task(free, seed=rng.randrange(1 << 30)))
+            if not free:
+                break
+            tasks.append(self._task(free, seed=rng.randrange(1 << 30)))
         return tasks
 
     def _task(self, free: Sequence[str], *, seed: int) -> Task:
@@ -285,6 +307,23 @@ class Search:
             if isinstance(unary, UnaryLane) and not unary.well_spaced():
                 return False
         return True
+
+
+def _by_size(problem: Problem) -> tuple[list[tuple[str, ...]], bool]:
+    """Return the small components, several together, and whether there are large ones."""
+    small: list[tuple[str, ...]] = []
+    room, large = 0, False
+    for jobs in components(problem):
+        steps = sum(len(job.steps) for job in jobs)
+        if steps > SIZE:
+            large = True
+            continue
+        if not small or steps > room:
+            small.append(())
+            room = SIZE
+        small[-1] += tuple(job.id for job in jobs)
+        room -= steps
+    return [tuple(sorted(together)) for together in small], large
 
 
 def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

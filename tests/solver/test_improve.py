@@ -12,7 +12,7 @@ import pytest
 from solver.check import broken_rules
 from solver.cpsat.search import Found
 from solver.greedy import by_job, by_priority, list_schedule
-from solver.improve import waves
+from solver.improve import neighbourhoods, waves
 from solver.improve.neighbourhoods import Chooser, Wave
 from solver.improve.waves import Crew, Search
 from solver.improve.worker import Parcel, Task, work
@@ -240,7 +240,7 @@ def test_jobs_to_keep_are_never_dropped() -> None:
 def test_the_neighbourhoods_of_a_wave_have_no_job_in_common() -> None:
     problem = crowded(jobs=200)
     plan = by_job(list_schedule(problem, by_priority))
-    chooser, wave, rng = Chooser(problem), Wave(), Random(3)
+    chooser, wave, rng = Chooser(problem, plan), Wave(), Random(3)
     chosen = [chooser.choose(plan, rng, wave, size=40) for _ in range(6)]
     free = [job for jobs in chosen for job in jobs]
     assert len(free) == len(set(free))
@@ -259,3 +259,39 @@ def test_a_small_problem_is_solved_whole_and_the_search_knows_when_it_is_done() 
     search = searched(problem, workers=1, count=1)
     assert value_of(problem, search.placements) == 6
     assert search.done
+
+
+def test_small_components_are_solved_whole_and_then_let_alone() -> None:
+    # On each of 60 tools as above: the two short ones are worth 6, greedy's long one 5.
+    tools = [f"tool{n}" for n in range(60)]
+    jobs = [
+        make_job(
+            f"{name}-{tool}",
+            make_step(make_alternative(tool, duration)),
+            value=value,
+            priority=value,
+            deadline=20,
+        )
+        for tool in tools
+        for name, duration, value in (("long", 20, 5), ("a", 10, 3), ("b", 10, 3))
+    ]
+    problem = make_problem(*jobs, resources=[make_resource(tool) for tool in tools])
+    search = searched(problem, workers=1, count=1)
+    assert value_of(problem, search.placements) == 6 * 60
+    assert search.done
+
+
+def test_orders_of_a_large_platform_are_searched_apart_from_those_that_cross(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(neighbourhoods, "APART", 20)
+    problem = crowded(jobs=200)
+    platform = {r.id: r.platform for r in problem.resources}
+    plan = by_job(list_schedule(problem, by_priority))
+    chooser, rng = Chooser(problem, plan), Random(3)
+    for _ in range(20):
+        chosen = chooser.choose(plan, rng, Wave(), size=40, crossing=False)
+        where = {platform[r] for j in chosen for r in problem.job_by_id()[j].resources()}
+        assert len(where) == 1
+    chosen = chooser.choose(plan, rng, Wave(), size=40)
+    assert len({platform[r] for j in chosen for r in chooser.jobs[j].resources()}) > 1
