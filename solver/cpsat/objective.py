@@ -125,6 +125,8 @@ def shares(
             if not top:
                 continue
             added = model.new_int_var(0, top, "")
+            stands = base + sum(j.job.value for j in mine if j.hint)
+            model.add_hint(added, hundredths(share, problem.alpha, stands) - now)
             value = sum(j.placed * j.job.value for j in mine)
             for a, b in lines(share, problem.alpha):
                 if b or a - now < top:

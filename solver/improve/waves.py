@@ -39,8 +39,11 @@ EFFORT = 0.05  # CP-SAT's deterministic time for one member: a few tenths of a s
 GROWTH = 1.04  # of the neighbourhoods after one solved to the end, or its shrinking if not
 SMALLEST, LARGEST = 30, 400  # steps of a neighbourhood
 
+_WHOLE = 4 * WIDTH  # small components of a wave
 _PHASE = 4  # waves: all but the first of them keep to the orders of single platforms
 _TRIES = 3  # of a task whose worker dies
+
+Jobs = tuple[str, ...]  # ids
 
 log = logging.getLogger(__name__)
 
@@ -162,8 +165,11 @@ class Search:
         for job, whole in by_job(placements).items():
             self._state.restore(self._jobs[job], whole)
         self._chooser = Chooser(problem, self._state.placed)
-        small, self._large = _by_size(problem)
-        self._whole = small  # components that are yet to be solved whole, some together
+        sizes = [(sum(len(j.steps) for j in c), c) for c in components(problem)]
+        self._large = any(steps > SIZE for steps, _ in sizes)
+        self._whole = [  # components that are yet to be solved whole
+            tuple(sorted(j.id for j in jobs)) for steps, jobs in sizes if steps <= SIZE
+        ]
         self._size = float(SIZE)
         self.waves = 0
         self.done = False  # nothing is left to gain
@@ -176,52 +182,52 @@ class Search:
     def wave(self) -> int:
         """Run one wave; return how many members changed the plan for the better."""
         rng = Random(f"{self._seed}/{self.waves}")  # noqa: S311 -- chance, no secret
-        tasks = self._tasks(rng)
+        whole = self._whole[:_WHOLE]
+        free = whole or self._neighbourhoods(rng)
+        tasks = [self._task(jobs, seed=rng.randrange(1 << 30)) for jobs in free]
         self.waves += 1
-        if not tasks:
-            self.done = True
-            return 0
+        proven = []
         better = 0
         for task, found in zip(tasks, self._crew.solve(tasks), strict=True):
-            if found is not None:
-                better += self._apply(task, found)
-                self._chooser.changed(task.free, self._state.placed)
-            if task.free in self._whole:
-                self._settle(task.free, proven=found is not None and found.proven)
-            elif found is not None:
+            if found is None:
+                continue
+            better += self._apply(task, found)
+            self._chooser.changed(task.free, self._state.placed)
+            if found.proven:
+                proven.append(task.free)
+            if not whole:
                 self._size *= GROWTH if found.proven else 1 / GROWTH
         self._size = min(max(self._size, SMALLEST), LARGEST)
+        if whole:
+            self._settle(whole, proven)
+        self.done = not tasks or not (self._whole or self._large)
         return better
 
-    def _settle(self, free: tuple[str, ...], *, proven: bool) -> None:
-        """Let small components alone that stand at their best; try others again if small.
+    def _settle(self, whole: Sequence[Jobs], proven: Sequence[Jobs]) -> None:
+        """Let components alone that stand at their best; if all are small, try on.
 
         Where shares count, what is best for some depends on all the others.
         """
-        self._whole.remove(free)
-        if proven and (not self._problem.alpha or len(free) == len(self._jobs)):
-            self._chooser.settle(free)
-        elif not self._large:
-            self._whole.append(free)
-        self.done = not self._whole and not self._large
+        del self._whole[: len(whole)]
+        for jobs in whole:
+            if jobs in proven and (not self._problem.alpha or len(jobs) == len(self._jobs)):
+                self._chooser.settle(jobs)
+            elif not self._large:
+                self._whole.append(jobs)
 
-    def _tasks(self, rng: Random) -> list[Task]:
-        tasks = [
-            self._task(free, seed=rng.randrange(1 << 30)) for free in self._whole[:WIDTH]
-        ]
-        taken = Wave(jobs={job for task in tasks for job in task.free})
-        while self._large and len(tasks) < WIDTH:
-            free = self._chooser.choose(
+    def _neighbourhoods(self, rng: Random) -> list[Jobs]:
+        taken = Wave()
+        chosen = (
+            self._chooser.choose(
                 self._state.placed,
                 rng,
                 taken,
                 size=round(self._size),
                 crossing=self.waves % _PHASE == 0,
             )
-            if not free:
-                break
-            tasks.append(self._task(free, seed=rng.randrange(1 << 30)))
-        return tasks
+            for _ in range(WIDTH)
+        )
+        return [jobs for jobs in chosen if jobs]
 
     def _task(self, free: Sequence[str], *, seed: int) -> Task:
         freed = set(free)
@@ -307,23 +313,6 @@ class Search:
             if isinstance(unary, UnaryLane) and not unary.well_spaced():
                 return False
         return True
-
-
-def _by_size(problem: Problem) -> tuple[list[tuple[str, ...]], bool]:
-    """Return the small components, several together, and whether there are large ones."""
-    small: list[tuple[str, ...]] = []
-    room, large = 0, False
-    for jobs in components(problem):
-        steps = sum(len(job.steps) for job in jobs)
-        if steps > SIZE:
-            large = True
-            continue
-        if not small or steps > room:
-            small.append(())
-            room = SIZE
-        small[-1] += tuple(job.id for job in jobs)
-        room -= steps
-    return [tuple(sorted(together)) for together in small], large
 
 
 def _sum(a: Mapping[str, int], b: Mapping[str, int]) -> dict[str, int]:

@@ -276,7 +276,7 @@ def test_small_components_are_solved_whole_and_then_let_alone() -> None:
         for name, duration, value in (("long", 20, 5), ("a", 10, 3), ("b", 10, 3))
     ]
     problem = make_problem(*jobs, resources=[make_resource(tool) for tool in tools])
-    search = searched(problem, workers=1, count=1)
+    search = searched(problem, workers=1, count=4)
     assert value_of(problem, search.placements) == 6 * 60
     assert search.done
 
