@@ -6,7 +6,7 @@ A part of `solver.check`, which is the door; see there for why no other code is 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from solver.problem import (
     Alternative,
@@ -50,6 +50,7 @@ class _Hold:
     family: str | None
     name: str
     placed: bool = True  # whether the plan put it there; False for a fixed stay
+    given: bool = False  # whether it stands without the plan, as a fixed run that is joined
 
 
 def broken_on_resources(problem: Problem, held: Sequence[Held]) -> Iterator[str]:
@@ -79,6 +80,7 @@ def broken_on_resources(problem: Problem, held: Sequence[Held]) -> Iterator[str]
         else:
             yield from _overlaps(resource, holds)
             yield from _changeovers_too_short(resource, holds)
+            yield from _campaigns_too_short(resource, holds)
 
 
 def _fixed(start: int, end: int) -> str:
@@ -87,7 +89,9 @@ def _fixed(start: int, end: int) -> str:
 
 def _fixed_hold(stay: Stay) -> _Hold:
     name = _fixed(stay.start, stay.end)
-    return _Hold(stay.start, stay.end, stay.quantity, stay.family, name, placed=False)
+    return _Hold(
+        stay.start, stay.end, stay.quantity, stay.family, name, placed=False, given=True
+    )
 
 
 def _hold_of(held: Held) -> _Hold:
@@ -125,6 +129,22 @@ def _changeovers_too_short(resource: Resource, holds: Iterable[_Hold]) -> Iterat
             yield (
                 f"{one.name}: {gap} slots lie between it and {other.name}; the changeover "
                 f"from {first.family} to {then.family} on {resource.id} takes {slots}"
+            )
+
+
+def _campaigns_too_short(resource: Resource, holds: Iterable[_Hold]) -> Iterator[str]:
+    """Enough of a family come in a row before another's; fixed ones alone may be few."""
+    in_order = sorted(
+        (h for h in holds if h.family is not None), key=lambda h: (h.start, h.end)
+    )
+    campaigns = [list(group) for _, group in groupby(in_order, lambda h: h.family)]
+    for campaign in campaigns[:-1]:
+        own = [hold for hold in campaign if not hold.given]
+        if own and len(campaign) < resource.min_campaign:
+            yield (
+                f"{own[0].name}: another family follows on {resource.id} after"
+                f" {len(campaign)} of {own[0].family} in a row; there must be"
+                f" {resource.min_campaign}"
             )
 
 
@@ -219,6 +239,7 @@ def _runs(
                 recipe.family if recipe else None,
                 run.loads[0].name if run.loads else _fixed(start, end),
                 placed=bool(run.loads),
+                given=run.fixed_load > 0,
             )
         )
     return faults, holds

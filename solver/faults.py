@@ -106,6 +106,10 @@ def _resource(path: str, r: Resource, *, sites: int) -> Iterator[str]:
         yield f"{path}.site: {r.site} is not one of the {sites} sites of travel"
     yield from _intervals(f"{path}.open", r.open, may_touch=False)
     yield from _intervals(f"{path}.outages", r.outages, may_touch=True)
+    if r.min_campaign < 1:
+        yield f"{path}.min_campaign: must be at least 1, it is {r.min_campaign}"
+    if r.min_campaign > 1 and r.kind not in (Kind.UNARY, Kind.BATCH):
+        yield f"{path}.min_campaign: only unary and batch resources have campaigns"
     if r.changeovers and r.kind not in (Kind.UNARY, Kind.BATCH):
         yield f"{path}.changeovers: only unary and batch resources have changeovers"
     seen = set()

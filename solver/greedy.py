@@ -233,7 +233,8 @@ def list_schedule(
     The jobs of `start` come next, as they stand there. Another job goes where it stands in
     the plan in force if it can, and where `insert` finds room if not, unless that would
     cost more than it is worth. Batch runs may begin light; those that stay so are dissolved
-    at the end and their jobs tried once more.
+    at the end, and what stood before in campaigns now too short; their jobs are tried once
+    more.
     """
     state = Timeline(problem)
     queue = sorted(problem.jobs, key=lambda j: (not j.mandatory, *rule(j), j.id))
@@ -247,14 +248,14 @@ def list_schedule(
     for job in queue:
         if job.id not in state.placed:
             _place(state, job, thin=True)
-    dissolve_thin_runs(state, queue)
+    dissolve(state, queue)
     return state.placements()
 
 
-def dissolve_thin_runs(state: Timeline, queue: Sequence[Job]) -> None:
-    """Drop the jobs of batch runs lighter than they must be; place again what fits."""
+def dissolve(state: Timeline, queue: Sequence[Job]) -> None:
+    """Drop the jobs of runs too light and campaigns too short; place again what fits."""
     out: list[Job] = []
-    while thin := set(state.thin_runs()):
+    while thin := {*state.thin_runs(), *state.short_campaigns()}:
         for job in queue:
             stays = state.placed.get(job.id, ())
             if any((resource_of(job, p), p.start) in thin for p in stays):

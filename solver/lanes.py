@@ -8,6 +8,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from solver.calendars import erode, first, span
 from solver.problem import Occurrence, Recipe, Resource, Stay
@@ -24,30 +25,40 @@ class UnaryLane:
             for c in resource.changeovers
             if c.slots and c.before != c.after
         }
-        self.stays: list[FamilyStay] = []
+        self.min_campaign = resource.min_campaign
+        self.stays: list[FamilyStay] = []  # kept where families matter
+        self.given: set[FamilyStay] = set()  # those of them that are bookings
+        self._families = bool(self.costs) or self.min_campaign > 1
         self._clear = clear
         self._free = clear
-        self._known: dict[tuple[int, str], int] = {}
+        self._known: dict[tuple[int, str, bool], int] = {}
 
-    def room(self, length: int, family: str = "") -> int:
-        """Return the starts from which a stay finds the lane free, changeovers included."""
-        key = (length, family if self.costs else "")
+    def room(self, length: int, family: str = "", *, campaigns: bool = True) -> int:
+        """Return the starts from which a stay finds the lane free, changeovers included.
+
+        With `campaigns` neither its own campaign nor another's becomes too short by it.
+        """
+        campaigns = campaigns and self.min_campaign > 1 and family != ""
+        key = (length, family if self._families else "", campaigns)
         mask = self._known.get(key)
         if mask is None:
-            mask = self._known[key] = erode(self._free & self._reachable(family), length)
+            free = self._free & self._reachable(family)
+            if campaigns:
+                free &= self._in_campaign(family)
+            mask = self._known[key] = erode(free, length)
         return mask
 
     def put(self, start: int, end: int, family: str = "") -> None:
         """Occupy ``[start, end)``."""
         self._free &= ~span(start, end)
-        if self.costs:
+        if self._families:
             insort(self.stays, (start, end, family))
         self._known.clear()
 
     def take(self, start: int, end: int, family: str = "") -> None:
         """Give back what `put` occupied; nothing else may lie there."""
         self._free |= span(start, end) & self._clear
-        if self.costs:
+        if self._families:
             self.stays.remove((start, end, family))
         self._known.clear()
 
@@ -60,6 +71,41 @@ class UnaryLane:
             b[0] - a[1] >= self.costs.get((a[2], b[2]), 0)
             for a, b in zip(self.stays, self.stays[1:], strict=False)
         )
+
+    def short_campaigns(self) -> Iterator[FamilyStay]:
+        """Yield the stays, bookings apart, of campaigns that end too early."""
+        if self.min_campaign > 1:
+            for campaign in self._campaigns()[:-1]:
+                if not self._complete(campaign):
+                    yield from (stay for stay in campaign if stay not in self.given)
+
+    def _campaigns(self) -> list[list[FamilyStay]]:
+        """Return the stays of one family in a row, in order; those of none are nothing."""
+        stays = (stay for stay in self.stays if stay[2])
+        return [list(campaign) for _, campaign in groupby(stays, lambda stay: stay[2])]
+
+    def _complete(self, campaign: Sequence[FamilyStay]) -> bool:
+        return len(campaign) >= self.min_campaign or self.given.issuperset(campaign)
+
+    def _in_campaign(self, family: str) -> int:
+        """Return where a stay lengthens a campaign, or begins one after all others."""
+        campaigns = self._campaigns()
+        mask = 0
+        for n, campaign in enumerate(campaigns):
+            if campaign[0][2] != family:
+                continue
+            opens = campaigns[n - 1][-1][1] if n else 0
+            if campaign is campaigns[-1]:
+                mask |= -1 << max(opens, 0)
+            elif len(campaign) + 1 >= self.min_campaign:
+                # One of bookings alone may be short, but not with the stay beside them.
+                mask |= span(opens, campaigns[n + 1][0][0])
+        if not campaigns:
+            return -1
+        last = campaigns[-1]
+        if self._complete(last):
+            mask |= -1 << max(last[-1][1], 0)
+        return mask
 
     def _reachable(self, family: str) -> int:
         """Return the slots of all gaps, less the changeovers to both neighbours."""
@@ -184,12 +230,14 @@ class BatchLane:
                 mask |= (run.end - start == length) << start
         return mask
 
-    def room(self, length: int, recipe: str, quantity: int, *, thin: bool) -> int:
+    def room(
+        self, length: int, recipe: str, quantity: int, *, thin: bool, campaigns: bool = True
+    ) -> int:
         """Return the starts of a run of its own; `thin` waives the least load."""
         known = self.recipes[recipe]
         if quantity > known.capacity or (quantity < known.min_load and not thin):
             return 0
-        return self.lane.room(length, known.family or "")
+        return self.lane.room(length, known.family or "", campaigns=campaigns)
 
     def put(self, start: int, end: int, recipe: str, quantity: int) -> None:
         """Join the run that starts here, or begin one."""
@@ -230,6 +278,7 @@ class BatchLane:
                     start, end, recipe, load, fixed=load, joinable=joinable
                 )
                 self._of[recipe].add(start)
+        self.lane.given.update(self.lane.stays)
 
 
 class EventLane:

@@ -84,6 +84,7 @@ class Resource:
     site: int = 0  # index into Problem.travel
     platform: str = ""  # for decomposition and for reports; no rule reads it
     changeovers: tuple[Changeover, ...] = ()  # unary and batch; a pair not named costs 0
+    min_campaign: int = 1  # stays (runs) of a family in a row before another's; see README
 
 
 @dataclass(frozen=True, slots=True)

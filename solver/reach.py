@@ -41,7 +41,7 @@ def empty_park(problem: Problem) -> Timeline:
     Changeovers are left out: a booking's changeover may be cut short by a stay of a third
     family between, so that it bars nothing for certain.
     """
-    plain = tuple(replace(r, changeovers=()) for r in problem.resources)
+    plain = tuple(replace(r, changeovers=(), min_campaign=1) for r in problem.resources)
     return Timeline(replace(problem, resources=plain))
 
 

@@ -81,6 +81,7 @@ class Timeline:
             unary = UnaryLane(r, clear)
             for stay in stays:
                 unary.put(stay.start, stay.end, stay.family or "")
+            unary.given.update(unary.stays)
             return unary
         if r.kind is Kind.POOLED:
             pooled = PooledLane(r, clear)
@@ -105,6 +106,7 @@ class Timeline:
         *,
         within: Interval,
         thin: bool,
+        campaigns: bool = True,
     ) -> list[Choice]:
         """Return the starts of one alternative beside all that is placed.
 
@@ -115,6 +117,8 @@ class Timeline:
             horizon are asked for on top.
         thin : bool
             Whether a batch run may begin lighter than its least load.
+        campaigns : bool
+            Whether the stay must leave no campaign too short.
 
         Returns
         -------
@@ -141,7 +145,9 @@ class Timeline:
                 continue
             for use in alternative.also:
                 mask &= self._room(use.resource, length, quantity=use.quantity)
-            own, joins = self._main_room(alternative, length, thin=thin)
+            own, joins = self._main_room(
+                alternative, length, thin=thin, campaigns=campaigns
+            )
             if mask:
                 choices.append(Choice(length, mask & own, mask & joins, mask))
         return choices
@@ -175,13 +181,17 @@ class Timeline:
         assert isinstance(lane, PooledLane)
         return lane.room(length, quantity)
 
-    def _main_room(self, alt: Alternative, length: int, *, thin: bool) -> tuple[int, int]:
+    def _main_room(
+        self, alt: Alternative, length: int, *, thin: bool, campaigns: bool
+    ) -> tuple[int, int]:
         lane = self.lanes[alt.resource]
         if isinstance(lane, UnaryLane):
-            return lane.room(length, alt.family or ""), 0
+            return lane.room(length, alt.family or "", campaigns=campaigns), 0
         if isinstance(lane, BatchLane):
             assert alt.recipe is not None
-            own = lane.room(length, alt.recipe, alt.quantity, thin=thin)
+            own = lane.room(
+                length, alt.recipe, alt.quantity, thin=thin, campaigns=campaigns
+            )
             return own, lane.joins(length, alt.recipe, alt.quantity, thin=thin)
         return lane.room(length, alt.quantity), 0
 
@@ -243,7 +253,10 @@ class Timeline:
     def adopt(
         self, job: Job, placements: Sequence[Placement], *, thin: bool = False
     ) -> bool:
-        """Place a whole job as given if it fits; else leave everything as it was."""
+        """Place a whole job as given if it fits; else leave everything as it was.
+
+        With `thin` it may leave a run too light or a campaign too short.
+        """
         if (
             self.in_place_of(job)
             or len(placements) != len(job.steps)
@@ -295,6 +308,14 @@ class Timeline:
                 for run in lane.thin():
                     yield resource, run.start
 
+    def short_campaigns(self) -> Iterator[tuple[str, int]]:
+        """Yield (resource, start) of the stays in campaigns that end too early."""
+        for resource, lane in self.lanes.items():
+            unary = lane.lane if isinstance(lane, BatchLane) else lane
+            if isinstance(unary, UnaryLane):
+                for start, _, _ in unary.short_campaigns():
+                    yield resource, start
+
     def travel(self, before: str, after: str) -> int:
         """Return the slots from one resource's site to another's."""
         here, there = self.resources[before].site, self.resources[after].site
@@ -304,7 +325,8 @@ class Timeline:
         step = job.steps[p.step]
         alt = step.alternatives[p.alternative]
         lane = self.lanes[alt.resource]
-        choices = self.starts(job, step, alt, within=(p.start, p.start + 1), thin=thin)
+        within = (p.start, p.start + 1)
+        choices = self.starts(job, step, alt, within=within, thin=thin, campaigns=not thin)
         if isinstance(lane, EventLane) and not (
             p.occurrence in lane.left
             and lane.left[p.occurrence] >= alt.quantity

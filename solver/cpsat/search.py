@@ -13,6 +13,7 @@ from ortools.sat.python.cp_model import (
 )
 
 from solver.cpsat import constraints, objective
+from solver.cpsat.campaigns import campaigns_last
 from solver.cpsat.variables import JobVars, add_job, modes_of
 from solver.lanes import BatchLane, UnaryLane
 from solver.problem import Job, Placement
@@ -111,6 +112,8 @@ def _constrain(model: CpModel, free: Sequence[JobVars], state: Timeline) -> None
             assert isinstance(unary, UnaryLane)
             if unary.costs:
                 constraints.changeovers_fit(model, sharing, unary.costs)
+            if unary.min_campaign > 1:
+                campaigns_last(model, sharing, unary)
 
 
 def _read(solver: CpSolver, j: JobVars) -> tuple[Placement, ...]:

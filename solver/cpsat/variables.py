@@ -80,7 +80,9 @@ def _step_modes(state: Timeline, job: Job, k: int) -> list[Mode]:
     step = job.steps[k]
     for a, alternative in enumerate(step.alternatives):
         lane = state.lanes[alternative.resource]
-        for c in state.starts(job, step, alternative, within=ANYWHEN, thin=True):
+        for c in state.starts(
+            job, step, alternative, within=ANYWHEN, thin=True, campaigns=False
+        ):
             if isinstance(lane, EventLane):
                 modes += [
                     Mode(a, c.length, 1 << o.start, occurrence=o.id)

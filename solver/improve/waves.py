@@ -301,7 +301,7 @@ class Search:
         )
 
     def _sound(self, freed: Sequence[str]) -> bool:
-        """Tell whether what the freed jobs left behind is sound: runs, changeovers."""
+        """Tell whether what the freed jobs left behind keeps the rules on resources."""
         if next(self._state.thin_runs(), None) is not None:
             return False
         touched = {
@@ -310,7 +310,9 @@ class Search:
         for resource in touched:
             lane = self._state.lanes[resource]
             unary = lane.lane if isinstance(lane, BatchLane) else lane
-            if isinstance(unary, UnaryLane) and not unary.well_spaced():
+            if isinstance(unary, UnaryLane) and not (
+                unary.well_spaced() and next(unary.short_campaigns(), None) is None
+            ):
                 return False
         return True
 

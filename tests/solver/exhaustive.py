@@ -89,14 +89,14 @@ def optimum(problem: Problem) -> int | None:
         taken = [c for c in chosen if solver.value(c[0])]
         if not any(broken_rules(problem, [p for _, _, way in taken for p in way])):
             return sum(worth for _, worth, _ in taken)
-        # A changeover is missed on some resource, and perhaps not if a further stay comes
+        # A changeover or a campaign is missed on some resource, and perhaps not if a further stay comes
         # between. What does not touch the resource is of no account.
         for resource in problem.resources:
             known = {j.id: j for j in problem.jobs}
             touching = [c for c in chosen if resource.id in _resources(known, c[2])]
             here = [c for c in taken if c in touching]
             asking = tuple(
-                r if r is resource else replace(r, changeovers=())
+                r if r is resource else replace(r, changeovers=(), min_campaign=1)
                 for r in problem.resources
             )
             only_here = replace(optional, resources=asking)
@@ -131,7 +131,9 @@ def _ways(problem: Problem, job: Job) -> Iterator[Way]:
     alone = replace(
         problem,
         jobs=(job,),
-        resources=tuple(replace(r, changeovers=()) for r in problem.resources),
+        resources=tuple(
+            replace(r, changeovers=(), min_campaign=1) for r in problem.resources
+        ),
         recipes=tuple(replace(r, min_load=0) for r in problem.recipes),
     )
     for whole in product(*(list(_stays(alone, job, k)) for k in range(len(job.steps)))):

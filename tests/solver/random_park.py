@@ -110,6 +110,17 @@ def with_begun(problem: Problem, rng: Random) -> Problem:
     return replace(problem, jobs=tuple(jobs))
 
 
+def with_campaigns(problem: Problem, rng: Random) -> Problem:
+    """Return the problem with campaigns on the etchers and the furnace."""
+    resources = tuple(
+        replace(r, min_campaign=rng.choice((2, 2, 3)))
+        if r.kind in (Kind.UNARY, Kind.BATCH)
+        else r
+        for r in problem.resources
+    )
+    return replace(problem, resources=resources)
+
+
 def _hours(rng: Random, end: int) -> tuple[Interval, ...]:
     if rng.random() < 0.3:
         return ((0, end),)

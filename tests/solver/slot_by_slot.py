@@ -141,6 +141,8 @@ def _resource_is_sound(problem, resource, placements, jobs):
         return False
     if resource.kind is Kind.POOLED:
         return True
+    if not _campaigns_are_long(problem, resource, families):
+        return False
     for c in resource.changeovers:
         for a in families:
             for b in families:
@@ -148,4 +150,19 @@ def _resource_is_sound(problem, resource, placements, jobs):
                 named = (a[2], b[2]) == (c.before, c.after) and (a[3] or b[3])
                 if named and not between and a[1] <= b[0] < a[1] + c.slots:
                     return False
+    return True
+
+
+def _campaigns_are_long(problem, resource, families):
+    fixed = {(s.start, s.end) for s in problem.stays if s.resource == resource.id}
+    row, before = [], None
+    for start, end, family, _ in sorted(families, key=lambda f: f[:2]):
+        if family is None:
+            continue
+        if before is not None and family != before:
+            if not all(row) and len(row) < resource.min_campaign:
+                return False
+            row = []
+        row.append((start, end) in fixed)
+        before = family
     return True
