@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from flask_babel import gettext as _
 
 from platform_booking.errors import Violation
+from platform_booking.texts import is_plain
 
 SIZES = ("SME-micro", "SME-small", "SME-medium", "large", "academic")
 MOST_CHARACTERS = 120  # of a name, of a contract's number
@@ -56,5 +57,5 @@ def text_faults(text: str, where: str) -> Iterator[Violation]:
             _("At most %(most)s characters are allowed.", most=MOST_CHARACTERS),
             where,
         )
-    if any(ord(c) < 32 or "\ud800" <= c <= "\udfff" for c in text):
+    if not is_plain(text) or any(ord(c) < 32 for c in text):
         yield Violation("text", _("This contains characters that no text may have."), where)

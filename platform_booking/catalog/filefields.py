@@ -5,6 +5,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate
 
+from platform_booking.texts import is_plain
+
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST = 10_000_000
 """No number of a file is larger: 19 years in minutes, 0.1 m² of a shuttle in 0.01 mm²."""
@@ -33,7 +35,7 @@ class Prose(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         text = super()._deserialize(value, attr, data, **options)
-        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        if not is_plain(text):
             raise ValidationError("contains characters that no text may have")
         return text
 

@@ -48,6 +48,12 @@ def violations(policy: Policy, kind: ResourceKind, codes: Codes) -> Iterator[Vio
             None,
             policy["grid_minutes"],
         )
+    if policy.keys() == {"preset"}:
+        yield Violation(
+            "name_alone",
+            _("a name alone limits nothing; give the limits with it, or leave it out"),
+            "preset",
+        )
     yield from _week(policy.get("lifted", {}), "lifted")
     yield from _known(policy.get("requires", ()), codes.capabilities, "requires")
     for n, window in enumerate(policy.get("class_windows", ())):

@@ -69,7 +69,11 @@ def entry_violations(
     if to_at - from_at < length:
         yield Violation(
             "window",
-            _("the window is shorter than the stay; end it later, or ask for less time"),
+            _(
+                "the window is shorter than the stay, %(minutes)s min; end it later, or ask"
+                " for less time",
+                minutes=minutes,
+            ),
             "to",
         )
     elif to_at - from_at > LONGEST_WINDOW:

@@ -8,6 +8,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as _l
 from marshmallow import RAISE, Schema, ValidationError, fields
 
+from platform_booking.texts import is_plain
 from platform_booking.web.i18n import named
 
 
@@ -88,10 +89,10 @@ class Named(fields.String):
 
 
 class Text(fields.String):
-    """Text of a person: no NUL, no half of a surrogate pair; trimmed."""
+    """Text of a person: nothing that misleads or cannot be kept; trimmed."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **options: Any) -> str:
         text = str(super()._deserialize(value, attr, data, **options)).strip()
-        if "\x00" in text or any("\ud800" <= c <= "\udfff" for c in text):
+        if not is_plain(text):
             raise ValidationError(str(_l("Contains characters that no text may have.")))
         return text

@@ -129,3 +129,15 @@ def test_programs_begin_projects_and_say_what_they_are_for(app: Flask) -> None:
     assert other("PUT", f"{path}/active", json={"active": True}).status_code == 404
     assert other("GET", "/projects").json["items"] == []
     assert [p["purpose"] for p in ask("GET", "/projects").json["items"]] == ["teaching"]
+
+
+def test_a_name_that_turns_the_reading_direction_is_refused(app: Flask) -> None:
+    visitor, member = engineer(app)
+    turned = visitor.submit("/projects?lang=en", {"code": "R", "name": "\u202eabc"})
+    assert turned.status_code == 422
+    assert "characters that no text may have" in turned.text
+    with writing() as session:
+        call = Program(app.test_client(), make_token(session, member))
+    sent = call("POST", "/projects", json={"code": "a\u2066b", "name": "n"})
+    assert sent.status_code == 422
+    assert projects_of(member) == {}

@@ -166,6 +166,12 @@ def test_every_fault_is_told_at_once_with_its_place(world) -> None:
     }  # fmt: skip
 
 
+def test_a_name_without_limits_is_refused(world) -> None:
+    answer = put(world, world.staff, {"preset": "HOT"})
+    assert answer.status_code == 422
+    assert [v["rule"] for v in answer.json["violations"]] == ["name_alone"]
+
+
 def test_only_dated_runs_have_limits_of_runs() -> None:
     runs = {"grants": "Q1", "grants_months": 12, "min_area_001mm2": 100}
     assert not list(violations(runs, ResourceKind.EVENT, CODES))
