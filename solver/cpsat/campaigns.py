@@ -28,6 +28,7 @@ class _Node:
     soonest: int  # slot of the first end
     latest: int  # slot of the last start
     occupant: Occupant | None
+    given: bool  # a booking
     count: IntVar  # stays of its campaign up to it, at most; no more than the least
     pure: IntVar  # whether all of them are bookings, which may be too few
 
@@ -37,10 +38,10 @@ def campaigns_last(model: CpModel, occupants: Sequence[Occupant], lane: UnaryLan
     nodes = _nodes(model, occupants, lane)
     if not any(node.occupant for node in nodes):
         return
-    after = set(pairwise(node.number for node in _in_incumbent(nodes)))
-    order = [n.number for n in _in_incumbent(nodes)]
-    ends = {(_DEPOT, order[0]), (order[-1], _DEPOT)} if order else {(_DEPOT, _DEPOT)}
-    hinted = after | ends
+    incumbent = _in_incumbent(nodes)
+    order = [_DEPOT, *(node.number for node in incumbent), _DEPOT]
+    hinted = set(pairwise(order))
+    _hint_counts(model, incumbent, least=lane.min_campaign)
     arcs: list[tuple[int, int, LiteralT]] = []
 
     def arc(one: int, then: int) -> IntVar:
@@ -83,6 +84,7 @@ def _nodes(model: CpModel, occupants: Sequence[Occupant], lane: UnaryLane) -> li
             soonest=first(o.starts) + o.length,
             latest=o.starts.bit_length() - 1,
             occupant=o,
+            given=False,
             count=count(),
             pure=model.new_constant(0),
         )
@@ -93,7 +95,7 @@ def _nodes(model: CpModel, occupants: Sequence[Occupant], lane: UnaryLane) -> li
         start, end, family = stay
         given = stay in lane.given
         pure = model.new_bool_var("") if given else model.new_constant(0)
-        nodes.append(_Node(n, family, start, end, end, start, None, count(), pure))
+        nodes.append(_Node(n, family, start, end, end, start, None, given, count(), pure))
     return nodes
 
 
@@ -105,6 +107,20 @@ def _in_incumbent(nodes: Sequence[_Node]) -> list[_Node]:
 
     there = (n for n in nodes if n.occupant is None or n.occupant.hinted)
     return sorted(there, key=start)
+
+
+def _hint_counts(model: CpModel, incumbent: Sequence[_Node], *, least: int) -> None:
+    """Hint how long each campaign is up to each of its stays: a search begins there."""
+    before: _Node | None = None
+    count, pure = 0, True
+    for node in incumbent:
+        if before is None or before.family != node.family:
+            count, pure = 0, True
+        count, pure = min(count + 1, least), pure and node.given
+        model.add_hint(node.count, count)
+        if node.given:
+            model.add_hint(node.pure, pure)
+        before = node
 
 
 def _neighbours(nodes: Sequence[_Node]) -> Iterator[tuple[_Node, _Node]]:
