@@ -31,6 +31,7 @@ from solver.problem import Problem
 from solver.value import value_of
 
 PARK = "park"
+_SCARCE = 10  # shadow prices that are shown
 _REPORTS = {"text": describe.as_text, "json": describe.as_json, "none": None}
 
 
@@ -195,9 +196,13 @@ def _summarise(problem: Problem, plan: Allocation) -> None:
 def _bound(given: argparse.Namespace) -> int:
     if given.format != PARK:
         return makespan.bound_file(given)
-    from solver.bounds import upper_bound
+    from solver.bounds import proof
 
-    print(f"bound {upper_bound(read_problem(given.problem))}")
+    found = proof(read_problem(given.problem))
+    print(f"bound {found.bound}")
+    for scarce in sorted(found.prices, key=lambda p: -p.price)[:_SCARCE]:
+        lo, hi = scarce.interval
+        print(f"{scarce.resource}, slots {lo} to {hi}: one more is worth {scarce.price}")
     return 0
 
 

@@ -63,12 +63,22 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True)
+class ShadowPrice:
+    """What one more unit of a resource would add to the bound, about."""
+
+    resource: str
+    interval: Interval  # slots; a day, or what the horizon leaves of it
+    price: float  # value for each unit and slot, the mean of the stretch
+
+
+@dataclass(frozen=True, slots=True)
 class Allocation:
     """A plan. Placements are sorted by (job, step); a job has all of its steps or none."""
 
     placements: tuple[Placement, ...]
     value: int  # by `solver.value.value_of`
     bound: int | None = None  # no allocation is worth more; None when not computed
+    prices: tuple[ShadowPrice, ...] = ()  # those that prove the bound, by resource and day
     reasons: tuple[Reason, ...] = ()  # one for every job left out, when asked for
     seed: int = 0
     waves: int = 0  # the search's length; (problem, seed, waves) names a solve

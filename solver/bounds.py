@@ -13,13 +13,14 @@ scheduling, Dyer and Wolsey, Discrete Applied Mathematics 26 (1990) 255-270.
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 
+from solver.allocation import ShadowPrice
 from solver.calendars import first, runs
 from solver.capacity import Capacity, Floats, Key, Scope
 from solver.company import with_company
@@ -40,16 +41,17 @@ _COLUMNS = (150_000, 50_000)  # of the program, and of a second one if it is giv
 _MOST_BUCKETS = 224
 _LEAST_BUCKETS = 4
 _EFFORT = 30.0  # deterministic seconds of a program
+DAY = 288  # slots of five minutes
+_DIGITS = 4  # of a price
 _KEPT = 1024  # running totals; more of them take more memory than time
 
 
 @dataclass(frozen=True, slots=True)
-class ShadowPrice:
-    """What one more slot (or unit) of a resource would add to the value, about."""
+class Proof:
+    """An upper bound, and the prices of resource time that prove it."""
 
-    resource: str
-    interval: Interval
-    price: float  # value for each unit and slot
+    bound: int
+    prices: tuple[ShadowPrice, ...]  # by resource and stretch; those that are not 0
 
 
 def upper_bound(
@@ -58,7 +60,18 @@ def upper_bound(
     dropped: Collection[str] = (),
     served: Mapping[str, int] = MappingProxyType({}),
 ) -> int:
-    """Return a value that no plan of the problem exceeds.
+    """Return a value that no plan of the problem exceeds, as of `proof`."""
+    return proof(problem, dropped=dropped, served=served).bound
+
+
+def proof(
+    problem: Problem,
+    *,
+    dropped: Collection[str] = (),
+    served: Mapping[str, int] = MappingProxyType({}),
+    stretch: int = DAY,
+) -> Proof:
+    """Return a value that no plan of the problem exceeds, and where time is scarce.
 
     Valid by construction: rounding and early stops of the linear program can make it
     weaker, never wrong.
@@ -71,12 +84,40 @@ def upper_bound(
     served : Mapping[str, int]
         What some good plan serves each organisation, in value. Where shares count, the
         bound is valid for any such guess and the tighter the better it is.
+    stretch : int
+        Slots of the stretches that prices are told for.
     """
     jobs = tuple(
         replace(j, mandatory=False) if j.id in dropped else j for j in problem.jobs
     )
     linear, rest = _without_shares(replace(problem, jobs=jobs), served)
-    return sum(_Relaxation(part).solve()[0] for part in parts(linear)) + rest
+    bound = rest
+    found: list[ShadowPrice] = []
+    for part in parts(linear):
+        relaxation = _Relaxation(part)
+        value, prices = relaxation.solve()
+        bound += value
+        found += _by_stretch(relaxation, prices, stretch)
+    return Proof(bound, tuple(sorted(found, key=lambda p: (p.resource, p.interval))))
+
+
+def _by_stretch(
+    relaxation: "_Relaxation", prices: Prices, stretch: int
+) -> Iterator[ShadowPrice]:
+    """Yield the mean price of a resource's slots, by stretches of the horizon."""
+    horizon = relaxation.problem.horizon
+    widths = np.diff(relaxation.edges)
+    by_resource: dict[str, Floats] = {}
+    for (resource, scope), by_bucket in prices.items():
+        if scope is not Scope.OCCURRENCE and by_bucket.any():
+            by_slot = np.repeat(by_bucket, widths)[:horizon]
+            by_resource[resource] = by_slot + by_resource.get(resource, 0.0)
+    for resource, by_slot in by_resource.items():
+        for lo in range(0, horizon, stretch):
+            hi = min(lo + stretch, horizon)
+            price = round(float(by_slot[lo:hi].mean()), _DIGITS)
+            if price > 0:
+                yield ShadowPrice(resource, (lo, hi), price)
 
 
 def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Problem, int]:
@@ -99,19 +140,6 @@ def _without_shares(problem: Problem, served: Mapping[str, int]) -> tuple[Proble
         for j in problem.jobs
     )
     return replace(problem, jobs=jobs, shares=(), alpha=0), -(-rest // 100)
-
-
-def shadow_prices(problem: Problem) -> tuple[ShadowPrice, ...]:
-    """Return where time is scarce: the positive prices behind the bound."""
-    return tuple(
-        ShadowPrice(resource, interval, float(price))
-        for part in parts(_without_shares(problem, {})[0])
-        for relaxation in [_Relaxation(part)]
-        for (resource, scope), by_bucket in relaxation.solve()[1].items()
-        if scope is not Scope.OCCURRENCE
-        for interval, price in zip(relaxation.intervals, by_bucket, strict=True)
-        if price > 0
-    )
 
 
 class _Relaxation:

@@ -12,7 +12,7 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from solver.allocation import Allocation, Reason
-from solver.bounds import upper_bound
+from solver.bounds import Proof, proof
 from solver.check import broken_rules, missing_mandatory
 from solver.errors import BadProblem, SolveFailed
 from solver.explain import reasons
@@ -102,11 +102,12 @@ def _solve(
     )
     placements = _judged(problem, [placements, *seeds])
     value = value_of(problem, placements)
-    bound = _bound(problem, placements, value=value, options=options, report=report)
+    proven = _proof(problem, placements, value=value, options=options, report=report)
     return Allocation(
         placements=placements,
         value=value,
-        bound=bound,
+        bound=proven.bound if proven else None,
+        prices=proven.prices if proven else (),
         reasons=_reasons(problem, placements, options=options, report=report, value=value),
         seed=options.seed,
         waves=waves,
@@ -209,22 +210,22 @@ def _judged(
     raise SolveFailed("no plan passed the checker; its findings are in the log")
 
 
-def _bound(
+def _proof(
     problem: Problem,
     placements: Sequence[Placement],
     *,
     value: int,
     options: Options,
     report: _Reporter,
-) -> int | None:
+) -> Proof | None:
     if not options.bound or report.stopped:
         return None
     report("bound", value=value)
     missing = {j.id for j in problem.jobs if j.mandatory} - {p.job for p in placements}
     served = served_by(problem, {p.job for p in placements})
-    bound = upper_bound(problem, dropped=missing, served=served)
-    report("bound", value=value, bound=bound)
-    return bound
+    found = proof(problem, dropped=missing, served=served)
+    report("bound", value=value, bound=found.bound)
+    return found
 
 
 def _reasons(

@@ -5,7 +5,8 @@ from random import Random
 
 import pytest
 
-from solver.bounds import shadow_prices, upper_bound
+from solver.bounds import proof, upper_bound
+from solver.options import Options
 from solver.problem import (
     Job,
     Kind,
@@ -17,6 +18,7 @@ from solver.problem import (
     Stay,
     StayRule,
 )
+from solver.solve import solve
 from tests.solver.exhaustive import optimum
 from tests.solver.factories import (
     make_alternative,
@@ -288,8 +290,13 @@ def test_an_empty_problem_is_worth_nothing() -> None:
 def test_prices_say_where_time_is_scarce() -> None:
     idle = make_resource("idle")
 
-    prices = shadow_prices(make_problem(*crowd(), resources=[make_resource(), idle]))
+    problem = make_problem(*crowd(), resources=[make_resource(), idle])
+    found = proof(problem, stretch=40)
 
-    assert {p.resource for p in prices} == {"etcher"}
+    assert found.bound == upper_bound(problem)
+    assert [(p.resource, p.interval) for p in found.prices] == [
+        ("etcher", (0, 40)), ("etcher", (40, 80)), ("etcher", (80, 100)),
+    ]  # fmt: skip
     # One slot more is a tenth of the next job, of value 29.
-    assert all(2.9 <= p.price <= 3.0 for p in prices)
+    assert all(2.9 <= p.price <= 3.0 for p in found.prices)
+    assert solve(problem, Options(waves=0)).prices == proof(problem).prices

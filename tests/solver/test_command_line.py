@@ -310,9 +310,13 @@ def test_an_unknown_job_cannot_be_explained(files: tuple[Path, Path]) -> None:
     assert (told.returncode, told.stderr) == (1, "the problem has no job job-99\n")
 
 
-def test_the_bound_of_a_problem_is_told_alone(files: tuple[Path, Path]) -> None:
+def test_the_bound_of_a_problem_is_told_with_where_time_is_scarce(
+    files: tuple[Path, Path],
+) -> None:
     told = run("bound", files[0])
-    assert (told.returncode, told.stdout) == (0, "bound 155\n")
+    bound, *scarce = told.stdout.splitlines()
+    assert (told.returncode, bound) == (0, "bound 155")
+    assert all("one more is worth" in line for line in scarce)
 
 
 def test_the_search_is_compared_with_list_scheduling(files: tuple[Path, Path]) -> None:
