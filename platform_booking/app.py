@@ -95,6 +95,7 @@ APIS = (
     catalog_api.bp,
     orders_api.bp,
     plans_api.bp,
+    plans_api.reasons_bp,
     bookings_api.bp,
     finding_api.bp,
     attendance_api.bp,

@@ -29,9 +29,10 @@ WALLED = (
     "idempotency_key", "one_time_token", "notice", "booking", "orders", "step", "step_lag",
     "step_booking", "plan", "night", "placement", "left_out", "approval",
     "publication_part", "job_request", "job_run", "audit_entry", "resource", "outage",
-    "occurrence", "series", "usage", "waiting", "quota", "feed", "kiosk",
+    "occurrence", "series", "usage", "waiting", "quota", "feed", "kiosk", "late_order",
+    "forcing",
 )  # fmt: skip
-REVISION = "0004"
+REVISION = "0005"
 """The schema that this code is written for; `migrations/.current-head` says the same."""
 
 _TRIAL = sa.text(

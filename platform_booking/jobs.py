@@ -8,6 +8,8 @@ catch up                  at start, every 15 seconds      the night that is due 
                                                           run, up to six hours late
 requests                  at start, every second          what people asked for: a night, a
                                                           publication
+questions                 at start, every second          what forcing an order in would
+                                                          displace
 close undecided plans     every minute                    silent platforms lapse; what is
                                                           approved by then is published
 sweep bookings            at start, every minute          requests and confirmations that
@@ -57,7 +59,7 @@ from platform_booking.notices.outbox import tell
 from platform_booking.orders.displacing import free_the_rest
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
-from platform_booking.planning import nightly, publication, services
+from platform_booking.planning import forcing, nightly, publication, services
 from platform_booking.planning.models import JobRequest, JobRun, Plan
 from platform_booking.planning.states import PlanState
 from platform_booking.waitlist.offering import Watch, tend
@@ -144,9 +146,26 @@ def serve_requests(*, settings: Settings, should_stop: Callable[[], bool] = _go_
 
     A night that another runner is at stays asked for, and is served when he is done.
     """
+    jobs = (services.NIGHT, services.PUBLISH)
+    return _serve_all(jobs, settings=settings, should_stop=should_stop)
+
+
+def answer_questions(
+    *, settings: Settings, should_stop: Callable[[], bool] = _go_on
+) -> int:
+    """Answer what forcing orders in would displace; return how many questions there were.
+
+    Beside the other requests, so that nobody waits for a night that is under way.
+    """
+    return _serve_all((services.FORCE,), settings=settings, should_stop=should_stop)
+
+
+def _serve_all(
+    jobs: Sequence[str], *, settings: Settings, should_stop: Callable[[], bool]
+) -> int:
     served = 0
     later: list[int] = []
-    while not should_stop() and (request := _take(but=later)) is not None:
+    while not should_stop() and (request := _take(jobs, but=later)) is not None:
         try:
             outcome = _serve(request, settings=settings, should_stop=should_stop)
         except (NightRunning, NightStopped):
@@ -336,6 +355,11 @@ def scheduler_of(work: _Work, is_over: Callable[[], bool]) -> BackgroundSchedule
             partial(serve_requests, settings=settings, should_stop=should_stop),
             {"trigger": "interval", "seconds": 1} | at_once,
         ),
+        (
+            "questions",
+            partial(answer_questions, settings=settings, should_stop=should_stop),
+            {"trigger": "interval", "seconds": 1} | at_once,
+        ),
         ("close undecided plans", close_undecided, {"trigger": "interval", "minutes": 1}),
         (
             "sweep bookings",
@@ -393,12 +417,12 @@ def _done(job: str, on_date: date, outcome: str) -> None:
         )
 
 
-def _take(*, but: Sequence[int]) -> JobRequest | None:
+def _take(jobs: Sequence[str], *, but: Sequence[int]) -> JobRequest | None:
     with transaction() as session:
         request = session.scalars(
             sa.select(JobRequest)
             .where(JobRequest.taken_at.is_(None), JobRequest.finished_at.is_(None))
-            .where(JobRequest.id.not_in(but))
+            .where(JobRequest.job.in_(jobs), JobRequest.id.not_in(but))
             .order_by(JobRequest.requested_at, JobRequest.id)
             .limit(1)
             .with_for_update(skip_locked=True)
@@ -424,6 +448,9 @@ def _serve(
             night, now=utcnow(), settings=settings, should_stop=should_stop
         )
         return f"{outcome.placed} of {outcome.asked} placed"
+    if request.job == services.FORCE:
+        plan, order = request.subject["plan"], request.subject["order"]
+        return forcing.answer(plan, order, now=utcnow())
     done = publication.publish(int(request.subject["plan"]), now=utcnow())
     return f"{len(done.booked)} booked, {len(done.overtaken)} overtaken"
 

@@ -159,12 +159,27 @@ POLICY: dict[str, Permission] = {
     "plans.publish": allow(
         *STAFF, action="plan.publish", relation=Relation.OPERATED, writes=True
     ),
+    "plans.force": allow(
+        *STAFF, action="plan.force", relation=Relation.OPERATED, writes=True
+    ),
+    "plans.forcing": allow(*STAFF, action="plan.force", relation=Relation.OPERATED),
+    "plans.forcing_progress": allow(
+        *STAFF, action="plan.force", relation=Relation.OPERATED
+    ),
     "plans_api.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
     "plans_api.request_state": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.index": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.show": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.placements": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
     "plans_api.left_out": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans_api.late": allow(*STAFF, action="plan.read", relation=Relation.OPERATED),
+    "plans_api.force": allow(
+        *STAFF, action="plan.force", relation=Relation.OPERATED, writes=True
+    ),
+    "plans_api.forcing": allow(*STAFF, action="plan.force", relation=Relation.OPERATED),
+    "reasons_api.of_order": allow(
+        *EVERYBODY, action="order.read", relation=Relation.OWN_OR_OPERATED
+    ),
     "plans_api.approve": allow(
         *STAFF, action="plan.decide", relation=Relation.OPERATED, writes=True
     ),

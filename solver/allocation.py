@@ -7,7 +7,7 @@ from solver.problem import Interval, Placement
 
 
 class Cause(StrEnum):
-    """Why a job is left out, from the plainest cause to the subtlest."""
+    """Why a job is left out or late, from the plainest cause to the subtlest."""
 
     NO_ALTERNATIVE = "no_alternative"  # a step has no resource that could ever serve it
     NO_START = "no_start"  # a step alone finds no start: hours, outages, window, deadline
@@ -15,6 +15,7 @@ class Cause(StrEnum):
     TOO_LIGHT = "too_light"  # there is room, but not enough company for a batch run
     ONE_OF = "one_of"  # another job of its group is placed
     FULL = "full"  # it would fit an empty park; what is placed or booked is in the way
+    NOT_MOVED = "not_moved"  # of a late job: there is room in time, and the plan left it
 
 
 class Relaxation(StrEnum):
@@ -53,7 +54,7 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why one job is not in the plan, and what would bring it in."""
+    """Why one job is not in the plan, or not in time, and what would bring it in."""
 
     job: str
     cause: Cause
@@ -69,6 +70,14 @@ class ShadowPrice:
     resource: str
     interval: Interval  # slots; a day, or what the horizon leaves of it
     price: float  # value for each unit and slot, the mean of the stretch
+
+
+@dataclass(frozen=True, slots=True)
+class Late:
+    """Why one job ends after its due date, and what would bring it in before that."""
+
+    slots: int  # from the due date to its end
+    reason: Reason  # with the due date as if it were the deadline
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from solver.formats.json_format import read_plan, read_problem
 from solver.formats.schema import KINDS, schema
 from solver.greedy import RULES, by_job, list_schedule
 from solver.options import Options, Progress
-from solver.problem import Job, Placement, Problem
+from solver.problem import Placement, Problem
 from solver.value import job_value, value_of
 
 __all__ = ["KINDS", "as_json", "as_text", "bench", "explain", "print_schema"]
@@ -100,7 +100,7 @@ def explain(given: argparse.Namespace) -> int:
 def _explained(
     problem: Problem, plan: Allocation, *, wanted: list[str] | None, limit: int
 ) -> Iterator[dict[str, Any]]:
-    from solver.explain import reasons
+    from solver.explain import late_reasons, reasons
     from solver.force import forced
 
     jobs, placed = problem.job_by_id(), by_job(plan.placements)
@@ -111,31 +111,29 @@ def _explained(
         if not wanted and told >= limit:
             return
         told += 1
-        yield _left_out(jobs[reason.job], reason) | {
-            "forcing": _cost(forced(problem, plan.placements, jobs[reason.job]))
+        yield _told(reason) | {
+            "value": jobs[reason.job].value,
+            "late": None,
+            "forcing": _cost(forced(problem, plan.placements, jobs[reason.job])),
         }
-    for name, stands in placed.items():
-        job = jobs[name]
-        late = 0 if job.due is None else max(p.end for p in stands) - job.due
-        if late <= 0 or (wanted and name not in wanted):
+    for late in late_reasons(problem, plan.placements, limit=None if wanted else limit):
+        job = jobs[late.reason.job]
+        if wanted and job.id not in wanted:
             continue
         if not wanted and told >= limit:
             return
         told += 1
         in_time = forced(problem, plan.placements, replace(job, deadline=job.due))
-        yield {
-            "job": name,
-            "value": job_value(job, stands),
-            "cause": "late",
-            "slots": late,
+        yield _told(late.reason) | {
+            "value": job_value(job, placed[job.id]),
+            "late": late.slots,
             "forcing": _cost(in_time),
         }
 
 
-def _left_out(job: Job, reason: Reason) -> dict[str, Any]:
+def _told(reason: Reason) -> dict[str, Any]:
     return {
-        "job": job.id,
-        "value": job.value,
+        "job": reason.job,
         "cause": reason.cause.value,
         "step": reason.step,
         "blocked": [
@@ -172,13 +170,13 @@ def _end(placements: tuple[Placement, ...]) -> int:
 
 def _sentences(told: dict[str, Any]) -> str:
     """Say one explanation in lines for people."""
-    where = "" if told.get("step") is None else f", step {told['step']}"
-    late = f" by {told['slots']} slots" if told["cause"] == "late" else ""
-    lines = [f"job {told['job']} (value {told['value']}): {told['cause']}{late}{where}"]
-    for b in told.get("blocked", ()):
+    where = "" if told["step"] is None else f", step {told['step']}"
+    late = f"{told['late']} slots late, " if told["late"] else ""
+    lines = [f"job {told['job']} (value {told['value']}): {late}{told['cause']}{where}"]
+    for b in told["blocked"]:
         first, last = b["interval"]
         lines.append(f"  in the way: {b['resource']} {first}-{last} {b['occupant']}")
-    for w in told.get("ways_out", ()):
+    for w in told["ways_out"]:
         step = "" if w["step"] is None else f" of step {w['step']}"
         to = f" {w['resource']}" if w["resource"] else f" by {w['amount']}"
         lines.append(f"  way out: {w['relaxation']}{step}{to}; it ends at {w['ends']}")

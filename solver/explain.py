@@ -1,4 +1,4 @@
-"""Why a job is left out, in plain causes, and what would bring it in.
+"""Why a job is left out or late, in plain causes, and what would bring it in or forward.
 
 Causes come from looking at the park without other people's stays; ways out are found by
 placing the relaxed job beside the finished plan, so that none is promised in vain.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from solver.allocation import Blocked, Cause, Reason, Relaxation, WayOut
+from solver.allocation import Blocked, Cause, Late, Reason
 from solver.greedy import by_job, insert
 from solver.lanes import BatchLane
 from solver.problem import (
@@ -22,11 +22,11 @@ from solver.problem import (
     Resource,
 )
 from solver.reach import reach_of
-from solver.relax import apply, interchangeable, other_alternatives, relaxed
+from solver.relax import apply, interchangeable
 from solver.timeline import ANYWHEN, Timeline
-from solver.value import job_value
+from solver.ways_out import WaysOut
 
-__all__ = ["apply", "reasons"]
+__all__ = ["apply", "late_reasons", "reasons"]
 
 _SHOWN = 12  # blocked stretches of one reason; more than that nobody reads
 
@@ -53,10 +53,35 @@ def reasons(
     )
 
 
+def late_reasons(
+    problem: Problem, placements: Sequence[Placement], *, limit: int | None
+) -> tuple[Late, ...]:
+    """Return why jobs end after their due date, the costliest delay first.
+
+    A job is looked at as if its due date were its deadline, beside the plan without it.
+    The parameters are those of `reasons`.
+    """
+    placed = by_job(placements)
+    late = [
+        (job, slots)
+        for job in problem.jobs
+        if job.due is not None
+        and job.id in placed
+        and (slots := max(p.end for p in placed[job.id]) - job.due) > 0
+    ]
+    late.sort(key=lambda one: (-one[0].late_cost * one[1], one[0].id))
+    park = _Park(problem, placed)
+    return tuple(
+        Late(slots, park.late_reason(job, look_for_ways_out=limit is None or n < limit))
+        for n, (job, slots) in enumerate(late)
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Held:
     """A stretch of a resource that somebody holds, whoever it is."""
 
+    job: str | None
     stay: Interval
     occupant: str  # as in Blocked
     family: str | None
@@ -76,7 +101,7 @@ class _Park:
         for stay in problem.stays:
             family = stay.family if stay.recipe is None else self.families[stay.recipe]
             self.held[stay.resource].append(
-                _Held((stay.start, stay.end), "booking", family)
+                _Held(None, (stay.start, stay.end), "booking", family)
             )
         for job in problem.jobs:
             if job.id not in placed:
@@ -86,9 +111,11 @@ class _Park:
                 alternative = job.steps[p.step].alternatives[p.alternative]
                 here = (p.start, p.end)
                 family = self._family(alternative)
-                self.held[alternative.resource].append(_Held(here, "placement", family))
+                self.held[alternative.resource].append(
+                    _Held(job.id, here, "placement", family)
+                )
                 for use in alternative.also:
-                    self.held[use.resource].append(_Held(here, "placement", None))
+                    self.held[use.resource].append(_Held(job.id, here, "placement", None))
 
     def reason(self, job: Job, *, look_for_ways_out: bool) -> Reason:
         """Return why a job is out, and with luck what would bring it in."""
@@ -96,8 +123,25 @@ class _Park:
         steps = range(len(job.steps)) if step is None else (step,)
         blocked = [b for k in steps for b in self._blocked(job, k, cause)]
         look = look_for_ways_out and cause is not Cause.ONE_OF
-        ways_out = _WaysOut(self, job).found() if look else ()
+        ways = WaysOut(job, self.full, self.twins, self.recipes)
+        ways_out = ways.found() if look else ()
         return Reason(job.id, cause, step, tuple(blocked[:_SHOWN]), ways_out)
+
+    def late_reason(self, job: Job, *, look_for_ways_out: bool) -> Reason:
+        """Return why a placed job is not in time, and with luck what would help."""
+        assert job.due is not None
+        stands = self.full.drop(job)
+        in_time = replace(job, deadline=job.due)
+        if insert(self.full, in_time) is not None:
+            found = Reason(job.id, Cause.NOT_MOVED, None)
+        else:
+            found = self.reason(in_time, look_for_ways_out=look_for_ways_out)
+        self.full.restore(job, stands)
+        due = job.due
+        in_time_then = (
+            w for w in found.ways_out if max(p.end for p in w.placements) <= due
+        )
+        return replace(found, ways_out=tuple(in_time_then))
 
     def _cause(self, job: Job) -> tuple[Cause, int | None]:
         for k, step in enumerate(job.steps):
@@ -158,12 +202,19 @@ class _Park:
                 if cause is Cause.NO_START:
                     bars += [(gap, "closed") for gap in _closed(resource, lo, hi)]
                 else:
-                    names = (resource.id, *(u.resource for u in alternative.also))
-                    bars += [(h.stay, h.occupant) for n in names for h in self.held[n]]
-                    held = self.held[resource.id]
+                    beside = [u.resource for u in alternative.also]
+                    held = self._others(job, resource.id)
+                    bars += [(h.stay, h.occupant) for h in held]
+                    bars += [
+                        (h.stay, h.occupant) for n in beside for h in self._others(job, n)
+                    ]
                     waits = _changeovers(resource, held, self._family(alternative))
                     bars += [(wait, "changeover") for wait in waits]
                 yield from _clipped(resource.id, bars, lo, hi)
+
+    def _others(self, job: Job, resource: str) -> list[_Held]:
+        """Return who holds a resource beside the job itself."""
+        return [h for h in self.held[resource] if h.job != job.id]
 
     def _family(self, alternative: Alternative) -> str | None:
         if alternative.recipe is not None:
@@ -247,145 +298,3 @@ def _clipped(
         if stretch is not None:
             found.append(Blocked(resource, stretch, kind))
     yield from sorted(found, key=lambda b: b.interval)
-
-
-@dataclass(frozen=True, slots=True)
-class _WaysOut:
-    """The search for what one job could give way on."""
-
-    park: _Park
-    job: Job
-
-    def found(self) -> tuple[WayOut, ...]:
-        """Return the ways out, cheapest first.
-
-        Another resource costs the asker nothing; then come waiting, coming earlier and
-        wider windows, the fewest slots first; then a fuller run, and less quantity last.
-        """
-        by_time = [*self._later(), *self._earlier()]
-        by_time.sort(key=lambda way: way.amount)
-        least = by_time[0].amount if by_time else self.park.problem.calendar_end
-        # Wider windows ask for more than a date alone: only if fewer slots will do.
-        by_time[:0] = [way for way in self._wider() if way.amount < least]
-        return (*self._elsewhere(), *by_time, *self._larger(), *self._smaller())
-
-    def _later(self) -> Iterator[WayOut]:
-        """Wait for as long as it takes, then ask for no longer than that."""
-        if self.job.deadline is None:
-            return
-        most = self.park.problem.calendar_end - self.job.deadline
-        if most <= 0:
-            return
-        placements = insert(self.park.full, self._relaxed(Relaxation.LATER_DEADLINE, most))
-        if placements is not None:
-            needed = max(p.end for p in placements) - self.job.deadline
-            yield from self._tried(Relaxation.LATER_DEADLINE, max(1, needed))
-
-    def _earlier(self) -> Iterator[WayOut]:
-        most = self.job.release - max(0, self.park.problem.earliest)
-        yield from self._least(Relaxation.EARLIER_RELEASE, most)
-
-    def _wider(self) -> Iterator[WayOut]:
-        problem, job = self.park.problem, self.job
-        end = problem.calendar_end
-        stretches = [(job.release, end if job.deadline is None else job.deadline)]
-        stretches += [window for step in job.steps for window in step.windows]
-        most = max(max(lo - problem.earliest, end - hi) for lo, hi in stretches)
-        yield from self._least(Relaxation.WIDER_WINDOWS, most)
-
-    def _larger(self) -> Iterator[WayOut]:
-        """Fill a run that nobody else makes heavy enough, no fuller than it must be."""
-        for k, step in enumerate(self.job.steps):
-            least = {
-                self.park.recipes[a.recipe].min_load
-                for a in step.alternatives
-                if a.recipe is not None
-            }
-            ways = (
-                way
-                for amount in sorted(least)
-                if amount > max(a.quantity for a in step.alternatives)
-                for way in self._tried(Relaxation.LARGER_QUANTITY, amount, step=k)
-            )
-            yield from _one(ways)
-
-    def _smaller(self) -> Iterator[WayOut]:
-        """Find the most that a step could have, by halving what is in question."""
-        for k, step in enumerate(self.job.steps):
-            too_much = max((a.quantity for a in step.alternatives), default=0)
-            amount, best = 1, None
-            while amount < too_much:
-                fits = next(self._tried(Relaxation.SMALLER_QUANTITY, amount, step=k), None)
-                if fits is None and best is None:
-                    break
-                if fits is None:
-                    too_much = amount
-                else:
-                    best = fits
-                amount = (best.amount + too_much) // 2 if best else amount
-                if best and amount == best.amount:
-                    break
-            if best is not None:
-                yield best
-
-    def _elsewhere(self) -> Iterator[WayOut]:
-        for k, step in enumerate(self.job.steps):
-            ways = (
-                way
-                for other in other_alternatives(self.park.twins, step)
-                for way in self._tried(Relaxation.OTHER_RESOURCE, 0, step=k, instead=other)
-            )
-            yield from _one(ways)
-
-    def _least(self, relaxation: Relaxation, most: int) -> Iterator[WayOut]:
-        """Find about the least amount of slots: double until it fits, then halve back."""
-        if most <= 0:
-            return
-        amount, fits = 1, None
-        while fits is None:
-            amount = min(amount, most)
-            fits = next(self._tried(relaxation, amount), None)
-            if fits is None and amount == most:
-                return
-            amount *= 2
-        short = fits.amount // 2
-        while fits.amount - short > max(1, fits.amount // 16):
-            middle = (short + fits.amount) // 2
-            better = next(self._tried(relaxation, middle), None)
-            if better is None:
-                short = middle
-            else:
-                fits = better
-        yield fits
-
-    def _tried(
-        self,
-        relaxation: Relaxation,
-        amount: int,
-        *,
-        step: int | None = None,
-        instead: Alternative | None = None,
-    ) -> Iterator[WayOut]:
-        """Yield the way out if the relaxed job finds a place beside the plan."""
-        job = self._relaxed(relaxation, amount, step=step, instead=instead)
-        placements = insert(self.park.full, job)
-        if placements is not None and job_value(job, placements) >= 0:
-            resource = instead.resource if instead else None
-            yield WayOut(relaxation, step, amount, resource, placements)
-
-    def _relaxed(
-        self,
-        relaxation: Relaxation,
-        amount: int,
-        *,
-        step: int | None = None,
-        instead: Alternative | None = None,
-    ) -> Job:
-        return relaxed(self.job, relaxation, step=step, amount=amount, instead=instead)
-
-
-def _one(ways: Iterator[WayOut]) -> Iterator[WayOut]:
-    """Yield the first way only."""
-    for way in ways:
-        yield way
-        return

@@ -17,6 +17,8 @@ from solver.value import job_value
 SIZE = 200  # steps that are freed at most
 EFFORT = 1.0  # CP-SAT's deterministic time
 
+Plan = Mapping[str, tuple[Placement, ...]]  # by job
+
 
 @dataclass(frozen=True, slots=True)
 class Forced:
@@ -25,7 +27,8 @@ class Forced:
     placements: tuple[Placement, ...]  # of the job
     displaced: tuple[str, ...]  # jobs that drop out
     moved: tuple[str, ...]  # jobs that stand elsewhere than in the plan
-    cost: int  # value that the plan loses, the job's own gain counted
+    cost: int  # value that the plan loses, the job's own gain counted; without shares
+    plan: tuple[Placement, ...]  # of all jobs, as the park would be, by (job, step)
 
 
 def forced(
@@ -35,6 +38,7 @@ def forced(
     *,
     seed: int = 1,
     effort: float = EFFORT,
+    seconds: float | None = None,
 ) -> Forced | None:
     """Place a job and return what gives way; None when no way was found.
 
@@ -46,6 +50,8 @@ def forced(
         One of the problem's; perhaps changed, as with an earlier deadline.
     effort : float
         Bound on the search in CP-SAT's deterministic time, so that it is repeatable.
+    seconds : float | None
+        A bound by the clock on top, where somebody waits for the answer.
     """
     plan = by_job(placements)
     jobs = {**problem.job_by_id(), job.id: job}
@@ -53,10 +59,13 @@ def forced(
     for name, stands in plan.items():
         state.restore(jobs[name], stands)
     free = _in_the_way(jobs, plan, job)
-    for name in free:
-        if name in plan:
-            state.drop(jobs[name])
-    hint = insert(state, job)
+    hint = _beside(state, jobs, job, without=free)
+    if hint is None:  # the cheapest do not make room
+        for name in free:
+            if name in plan:
+                state.restore(jobs[name], plan[name])
+        free = _in_the_way(jobs, plan, job, first=_giving_way(state, jobs, plan, job))
+        hint = _beside(state, jobs, job, without=free, thin=True)
     if hint is None:
         return None
     found = solve_part(
@@ -69,6 +78,7 @@ def forced(
         served=served_by(problem, state.placed),
         seed=seed,
         effort=effort,
+        seconds=seconds,
     )
     if found is None:
         return None
@@ -80,6 +90,12 @@ def forced(
         moved=tuple(name for name in others if name in after and after[name] != plan[name]),
         cost=sum(job_value(jobs[n], plan[n]) for n in free if n in plan)
         - sum(job_value(jobs[n], stands) for n, stands in after.items()),
+        plan=tuple(
+            sorted(
+                (p for whole in (state.placed | after).values() for p in whole),
+                key=lambda p: (p.job, p.step),
+            )
+        ),
     )
 
 
@@ -88,30 +104,78 @@ def _rather_stays(job: Job, stands: tuple[Placement, ...]) -> Job:
     return job if job.move_cost else replace(job, previous=stands, move_cost=1)
 
 
+def _beside(
+    state: Timeline,
+    jobs: Mapping[str, Job],
+    job: Job,
+    *,
+    without: Sequence[str],
+    thin: bool = False,
+) -> tuple[Placement, ...] | None:
+    """Take jobs away; return where the job would go then.
+
+    With `thin` its batch runs may be light: the search has to find company.
+    """
+    for name in without:
+        if name in state.placed:
+            state.drop(jobs[name])
+    return insert(state, job, thin=thin)
+
+
+def _giving_way(
+    state: Timeline, jobs: Mapping[str, Job], plan: Plan, job: Job
+) -> list[str]:
+    """Return who must go if the job takes its earliest place among all who may go.
+
+    Those worth most are put back first. The state is left as it was.
+    """
+    here = [job.id] if job.id in state.placed else []
+    near = [n for n in _near(jobs, plan, job) if not jobs[n].mandatory]
+    spot = _beside(state, jobs, job, without=[*here, *near], thin=True)
+    gone = []
+    if spot is not None and state.adopt(job, spot, thin=True):
+        near.sort(key=lambda n: -job_value(jobs[n], plan[n]))
+        gone = [n for n in near if not state.adopt(jobs[n], plan[n], thin=True)]
+        state.drop(job)
+    for name in [*here, *near]:
+        if name not in state.placed:
+            state.restore(jobs[name], plan[name])
+    return gone
+
+
 def _in_the_way(
-    jobs: Mapping[str, Job], plan: Mapping[str, tuple[Placement, ...]], job: Job
+    jobs: Mapping[str, Job], plan: Plan, job: Job, *, first: Sequence[str] = ()
 ) -> list[str]:
     """Return the job and those on its resources in its time, the least valuable first."""
-    resources = job.resources()
     rivals = [
         n for n in plan if n != job.id and job.one_of and jobs[n].one_of == job.one_of
     ]
-    chosen, room = [job.id, *rivals], SIZE - len(job.steps)
+    chosen = list(dict.fromkeys([job.id, *rivals, *first]))
+    room = SIZE - sum(len(jobs[n].steps) for n in {job.id, *first})
     for name in sorted(
-        plan, key=lambda n: (jobs[n].mandatory, job_value(jobs[n], plan[n]))
+        _near(jobs, plan, job),
+        key=lambda n: (jobs[n].mandatory, job_value(jobs[n], plan[n])),
     ):
-        other = jobs[name]
-        if name in chosen or len(other.steps) > room:
-            continue
-        if any(
-            resources.intersection(_held(other, p))
+        if name not in chosen and len(jobs[name].steps) <= room:
+            chosen.append(name)
+            room -= len(jobs[name].steps)
+    return chosen
+
+
+def _near(jobs: Mapping[str, Job], plan: Plan, job: Job) -> list[str]:
+    """Return the other jobs on a job's resources in its time."""
+    resources = job.resources()
+    return [
+        name
+        for name, stands in plan.items()
+        if name != job.id
+        and any(
+            resources.intersection(_held(jobs[name], p))
             and p.end > job.release
             and (job.deadline is None or p.start < job.deadline)
-            for p in plan[name]
-        ):
-            chosen.append(name)
-            room -= len(other.steps)
-    return chosen
+            for p in stands
+        )
+    ]
 
 
 def _held(job: Job, p: Placement) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from solver.allocation import Relaxation, WayOut
 from solver.problem import Alternative, Interval, Job, Problem, Step
 
 _Mode = tuple[str, str | None]  # a resource and the recipe run there
-_Twins = dict[_Mode, tuple[_Mode, ...]]
+Twins = dict[_Mode, tuple[_Mode, ...]]
 _Change = Callable[[int, int], Interval]
 
 
@@ -32,7 +32,7 @@ def apply(problem: Problem, job: str, way_out: WayOut) -> Problem:
     )
 
 
-def _with_way_out(twins: _Twins, job: Job, way_out: WayOut) -> Job:
+def _with_way_out(twins: Twins, job: Job, way_out: WayOut) -> Job:
     changed = relaxed(
         job,
         way_out.relaxation,
@@ -107,7 +107,7 @@ def relaxed(
     return replace(job, steps=(*job.steps[:step], changed, *job.steps[step + 1 :]))
 
 
-def interchangeable(problem: Problem) -> _Twins:
+def interchangeable(problem: Problem) -> Twins:
     """Return, for each way to serve a step, those that stand beside it in some job.
 
     The solver knows no capabilities: two tools serve the same need when somebody names
@@ -122,7 +122,7 @@ def interchangeable(problem: Problem) -> _Twins:
     return {mode: tuple(others) for mode, others in beside.items()}
 
 
-def other_alternatives(twins: _Twins, step: Step) -> Iterator[Alternative]:
+def other_alternatives(twins: Twins, step: Step) -> Iterator[Alternative]:
     """Yield what could serve a step on resources that it does not name."""
     named = {a.resource for a in step.alternatives}
     for alternative in step.alternatives:
@@ -132,7 +132,7 @@ def other_alternatives(twins: _Twins, step: Step) -> Iterator[Alternative]:
                 yield replace(alternative, resource=resource, recipe=recipe)
 
 
-def _twin(twins: _Twins, job: Job, way_out: WayOut) -> Alternative | None:
+def _twin(twins: Twins, job: Job, way_out: WayOut) -> Alternative | None:
     if way_out.relaxation is not Relaxation.OTHER_RESOURCE or way_out.step is None:
         return None
     others = other_alternatives(twins, job.steps[way_out.step])

@@ -28,12 +28,13 @@ pytestmark = pytest.mark.browser
 ROLES = ("anonymous", "engineer_a", "admin_a", "operator_1", "park", "kiosk_1")
 NOT_PAGES = (
     "static", "bootstrap.static", "web.healthz", "web.readyz", "api-docs.openapi_json",
-    "swagger_ui.show", "board.feed", "usage.sheet", "plans.progress", "feeds.calendar",
-    "exchange.download",
+    "swagger_ui.show", "board.feed", "usage.sheet", "plans.progress", "plans.forcing_progress",
+    "feeds.calendar", "exchange.download",
 )  # fmt: skip
 # Views of pages that an address of its own opens; `$name` is an id of the park.
 MORE = {
     "/plans/{plan}?show=left_out": ("operator_1",),
+    "/plans/{plan}?show=late": ("operator_1",),
     "/plans/{plan}?show=kept": ("operator_1",),
     "/board?from={from}": ("engineer_a", "operator_1"),
     "/orders/new?capability=ETCH.DRIE": ("engineer_a",),

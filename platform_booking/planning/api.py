@@ -11,7 +11,14 @@ from platform_booking.catalog.models import Platform
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import RulesBroken, Violation
-from platform_booking.planning import counting, queries, schemas, services
+from platform_booking.planning import (
+    counting,
+    forced,
+    queries,
+    reasons,
+    schemas,
+    services,
+)
 from platform_booking.planning.states import DECIDED
 from platform_booking.web.actor import current_actor
 from platform_booking.web.blueprint import Blueprint
@@ -19,6 +26,12 @@ from platform_booking.web.idempotency import idempotent
 from platform_booking.web.paging import Page, PageArgs, envelope, paged
 
 bp = Blueprint("plans_api", __name__, url_prefix="/api/v1/plans", description="Plans.")
+reasons_bp = Blueprint(
+    "reasons_api",
+    __name__,
+    url_prefix="/api/v1/orders",
+    description="What the newest plan says of an order.",
+)
 
 
 @bp.post("")
@@ -69,6 +82,7 @@ def show(plan_id: UUID) -> Any:
         | {
             "approvals": schemas.ApprovalSchema(many=True).dump(said),
             "counts": schemas.CountsSchema().dump(counts),
+            "late": counting.late(db.session(), plan.id),
             "fates": None if fates is None else schemas.FatesSchema().dump(fates),
         }
     )
@@ -94,10 +108,56 @@ def left_out(args: dict[str, Any], plan_id: UUID) -> dict[str, Any]:
     """List the orders left out, why, and what would bring them in."""
     page: Page = args["page"]
     plan = queries.plan(db.session(), plan_id)
-    found, total = queries.left_out(
+    found, total = reasons.left_out(
         db.session(), plan.id, limit=page.limit, offset=page.offset
     )
     return paged(found, total=total, page=page)
+
+
+@bp.get("/<uuid:plan_id>/late")
+@bp.arguments(PageArgs, location="query")
+@bp.response(200, envelope(schemas.LateSchema))
+def late(args: dict[str, Any], plan_id: UUID) -> dict[str, Any]:
+    """List the orders placed after the date wished for, why, and what would help."""
+    page: Page = args["page"]
+    plan = queries.plan(db.session(), plan_id)
+    found, total = reasons.late(db.session(), plan.id, limit=page.limit, offset=page.offset)
+    return paged(found, total=total, page=page)
+
+
+@bp.post("/<uuid:plan_id>/forcing/<uuid:order_id>")
+@idempotent
+@bp.response(202, schemas.RequestSchema)
+def force(plan_id: UUID, order_id: UUID) -> dict[str, Any]:
+    """Ask what forcing in an order that is left out, or late, would displace.
+
+    The scheduler answers within seconds: see the GET of the same address.
+    """
+    return {
+        "id": services.request_forcing(
+            plan_id, order_id, actor=current_actor(), now=utcnow()
+        )
+    }
+
+
+@bp.get("/<uuid:plan_id>/forcing/<uuid:order_id>")
+@bp.response(200, schemas.ForcingSchema)
+def forcing(plan_id: UUID, order_id: UUID) -> Any:
+    """Tell what forcing an order in would displace, if that was asked and answered."""
+    plan = queries.plan(db.session(), plan_id)
+    reasons.explained(db.session(), plan.id, order_id)
+    return forced.asked(db.session(), plan, order_id)
+
+
+@reasons_bp.get("/<uuid:order_id>/reasons")
+@reasons_bp.response(200, schemas.OrderReasonsSchema)
+def of_order(order_id: UUID) -> dict[str, Any]:
+    """Tell why the newest plan leaves one's order out, or places it late, if it does."""
+    row_id = queries.order_of(db.session(), order_id)
+    return {
+        "left_out": reasons.why_left_out(db.session(), row_id),
+        "late": reasons.why_late(db.session(), row_id),
+    }
 
 
 @bp.post("/<uuid:plan_id>/approve")

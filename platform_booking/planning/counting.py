@@ -17,6 +17,7 @@ from platform_booking.planning.models import (
     NOT_APPROVED,
     OVERTAKEN,
     Approval,
+    LateOrder,
     LeftOut,
     PlacementRow,
     PublicationPart,
@@ -63,6 +64,26 @@ def placed_by(plan_id: int) -> sa.ColumnElement[bool]:
             LeftOut.plan_id == PlacementRow.plan_id,
             LeftOut.order_id == PlacementRow.order_id,
         ),
+    )
+
+
+def late_in(plan_id: int) -> sa.ColumnElement[bool]:
+    """Whether an order is late in a plan, and was not left out since: overtaken."""
+    return sa.and_(
+        LateOrder.plan_id == plan_id,
+        ~sa.exists().where(
+            LeftOut.plan_id == LateOrder.plan_id, LeftOut.order_id == LateOrder.order_id
+        ),
+    )
+
+
+def late(session: Session, plan_id: int) -> int:
+    """Return how many orders a plan places late, of those that the asker may see."""
+    return (
+        session.scalar(
+            sa.select(sa.func.count()).select_from(LateOrder).where(late_in(plan_id))
+        )
+        or 0
     )
 
 

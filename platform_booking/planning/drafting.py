@@ -7,7 +7,7 @@ import hashlib
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -27,6 +27,7 @@ from platform_booking.planning.models import (
     CONTRADICTORY,
     OVERTAKEN,
     Approval,
+    LateOrder,
     LeftOut,
     PlacementRow,
     Plan,
@@ -36,13 +37,15 @@ from platform_booking.planning.models import (
 from platform_booking.planning.proposal import Proposal, numbered, proposed
 from platform_booking.planning.snapshot import Snapshot
 from platform_booking.planning.states import OPEN, Change, Overtaken, PlanState
-from solver.allocation import Allocation
+from solver.allocation import Allocation, Late
+from solver.explain import late_reasons
 from solver.formats.json_format import problem_to_data
 from solver.greedy import by_job
 from solver.problem import Placement
 from solver.value import value_of
 
 _APPROVAL_HOURS = 10
+_LATE_SEARCHED = 200  # late orders for which ways out are looked for, the costliest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Draft:
 
     snapshot: Snapshot
     allocation: Allocation
+    late: tuple[Late, ...]
     proposal: Proposal
     fcfs_value: int
     fcfs_placed: int
@@ -83,6 +87,7 @@ def prepared(
     return Draft(
         snapshot=snapshot,
         allocation=allocation,
+        late=late_reasons(snapshot.problem, allocation.placements, limit=_LATE_SEARCHED),
         proposal=proposed(snapshot, by_job(allocation.placements)),
         fcfs_value=value_of(snapshot.problem, yardstick),
         fcfs_placed=len(by_job(yardstick)),
@@ -116,6 +121,7 @@ def keep(session: Session, plan_id: int, draft: Draft, *, now: datetime) -> Outc
     plan.approve_until = now + _approval_time(session, platforms)
     _place_steps(session, placed)
     left_out = _leave_out(session, plan, draft, overtaken, now=now)
+    _say_who_is_late(session, plan, draft, placed=set(placed))
     session.add(
         PlanProblem(plan_id=plan.id, content=draft.problem, problem_hash=draft.problem_hash)
     )
@@ -271,6 +277,34 @@ def _leave_out(
         )
     tell_all(session, notices, now=now)
     return Counter(found.cause for found in why.values())
+
+
+def _say_who_is_late(
+    session: Session, plan: Plan, draft: Draft, *, placed: Set[int]
+) -> None:
+    """Write down whom the plan places after the date wished for, and why not before."""
+    snapshot = draft.snapshot
+    platforms = dict(
+        session.execute(
+            sa.select(Order.id, Order.platform_ids).where(Order.id.in_(placed))
+        ).all()
+    )
+    for late in draft.late:
+        asked = snapshot.asked[late.reason.job]
+        if asked.order_id not in placed:
+            continue  # overtaken
+        session.add(
+            LateOrder(
+                plan_id=plan.id,
+                order_id=asked.order_id,
+                organisation_id=asked.organisation_id,
+                platform_ids=platforms[asked.order_id],
+                late_min=late.slots * snapshot.park.grid.minutes,
+                cause=late.reason.cause.value,
+                detail=explaining.detail(late.reason, snapshot),
+                ways_out=explaining.ways_out(late.reason, snapshot),
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

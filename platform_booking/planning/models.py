@@ -115,6 +115,41 @@ class LeftOut(Model):
     ways_out: Mapped[list[Any]]  # cheapest first
 
 
+class LateOrder(Model):
+    """An order that the plan places after the date wished for, with the reason."""
+
+    __tablename__ = "late_order"
+    __table_args__ = (sa.UniqueConstraint("plan_id", "order_id"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), index=True)
+    order_id: Mapped[int] = mapped_column(sa.ForeignKey("orders.id"), index=True)
+    organisation_id: Mapped[int]
+    platform_ids: Mapped[list[int]]
+    late_min: Mapped[int]  # from the date wished for to its end
+    cause: Mapped[str]  # solver.allocation.Cause: why not by that date
+    detail: Mapped[dict[str, Any]]  # as of LeftOut
+    ways_out: Mapped[list[Any]]  # what would bring it in by that date, cheapest first
+
+
+class Forcing(Model):
+    """What forcing an order into a plan would displace; for those who run platforms."""
+
+    __tablename__ = "forcing"
+    __table_args__ = (sa.UniqueConstraint("plan_id", "order_id"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
+    plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"))
+    order_id: Mapped[int] = mapped_column(sa.ForeignKey("orders.id"), index=True)
+    platform_ids: Mapped[list[int]]
+    answered_at: Mapped[datetime]
+    starts_at: Mapped[datetime | None]  # of the order itself; None: no way was found
+    ends_at: Mapped[datetime | None]
+    displaced: Mapped[list[int]]  # orders that would be left out, by row id
+    moved: Mapped[list[Any]]  # [order's row id, minutes that it would end later]
+    cost: Mapped[int] = mapped_column(sa.BigInteger)  # value that the plan would lose
+
+
 class Approval(Model):
     """What one platform says of a plan."""
 
@@ -155,7 +190,7 @@ class JobRun(Model):
 
 
 class JobRequest(PublicId, Model):
-    """Work that a person asks the scheduler process to do: a night, a publication."""
+    """Work that a person asks of the scheduler: a night, a publication, a forcing."""
 
     __tablename__ = "job_request"
     __table_args__ = (
@@ -170,8 +205,8 @@ class JobRequest(PublicId, Model):
     )
 
     id: Mapped[int] = mapped_column(sa.BigInteger, primary_key=True)
-    job: Mapped[str]  # "night" | "publish"
-    subject: Mapped[dict[str, Any]]  # {"night": "2026-01-05"} | {"plan": 7}
+    job: Mapped[str]  # "night" | "publish" | "force"
+    subject: Mapped[dict[str, Any]]  # a night's date; a plan's row id, with an order's
     member_id: Mapped[int | None] = mapped_column(sa.ForeignKey("member.id"))
     requested_at: Mapped[datetime]
     taken_at: Mapped[datetime | None]

@@ -19,19 +19,10 @@ from platform_booking.planning.counting import placed_by
 from platform_booking.planning.models import (
     Approval,
     JobRequest,
-    LeftOut,
     PlacementRow,
     Plan,
 )
 from platform_booking.planning.states import Change, PlanState
-
-
-@dataclass(frozen=True, slots=True)
-class StepName:
-    """What a step is called."""
-
-    name_zh: str
-    name_en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +45,6 @@ class PlacementLine:
     change: Change
     before_resource: str | None
     before_starts_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class LeftOutLine:
-    """One order that a plan does not place."""
-
-    order_id: UUID
-    order_title: str
-    organisation_zh: str
-    organisation_en: str
-    cause: str
-    detail: Mapping[str, Any]
-    ways_out: Sequence[Mapping[str, Any]]
-    step_names: Mapping[int, StepName]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,42 +243,17 @@ def placements(
     return [PlacementLine(*tuple[Any, ...](row)) for row in rows], total
 
 
-def left_out(
-    session: Session, plan_id: int, *, limit: int = 200, offset: int = 0
-) -> tuple[list[LeftOutLine], int]:
-    """Return a page of the orders left out that the asker may see, and how many."""
-    total = (
-        session.scalar(
-            sa.select(sa.func.count())
-            .select_from(LeftOut)
-            .where(LeftOut.plan_id == plan_id)
-        )
-        or 0
-    )
-    rows = session.execute(
-        _left_out()
-        .where(LeftOut.plan_id == plan_id)
-        .order_by(LeftOut.id)
-        .limit(limit)
-        .offset(offset)
-    ).all()
-    return _with_steps(session, rows), total
+def order_of(session: Session, public_id: UUID) -> int:
+    """Return the row id of an order.
 
-
-def why_left_out(session: Session, order_id: int) -> LeftOutLine | None:
-    """Return why the newest plan that looked at an order left it out, if it did."""
-    newest = (
-        sa.select(sa.func.max(Plan.id))
-        .where(Plan.state.not_in([PlanState.RUNNING, PlanState.FAILED]))
-        .scalar_subquery()
-    )
-    row = session.execute(
-        _left_out()
-        .where(LeftOut.order_id == order_id, LeftOut.plan_id == newest)
-        .order_by(LeftOut.id.desc())
-        .limit(1)
-    ).one_or_none()
-    return None if row is None else _with_steps(session, [row])[0]
+    Raises
+    ------
+    NotFound
+    """
+    found = session.scalar(sa.select(Order.id).filter_by(public_id=public_id))
+    if found is None:
+        raise NotFound
+    return found
 
 
 def planned(session: Session, order_id: int) -> list[PlannedStay]:
@@ -341,45 +293,3 @@ def proposals(session: Session, order_id: int) -> list[Proposal]:
         .order_by(Plan.id)
     )
     return [Proposal(*row) for row in rows]
-
-
-def _left_out() -> sa.Select[Any]:
-    return (
-        sa.select(
-            Order.public_id,
-            Order.title,
-            Organisation.name_zh,
-            Organisation.name_en,
-            LeftOut.cause,
-            LeftOut.detail,
-            LeftOut.ways_out,
-            Order.id,
-        )
-        .join(Order, Order.id == LeftOut.order_id)
-        .join(Organisation, Organisation.id == LeftOut.organisation_id)
-    )
-
-
-def _with_steps(session: Session, rows: Sequence[Any]) -> list[LeftOutLine]:
-    names: dict[int, dict[int, StepName]] = {}
-    for step_id, order_id, *name in session.execute(
-        sa.select(Step.id, Step.order_id, Step.name, english_step_name()).where(
-            Step.order_id.in_([row[-1] for row in rows])
-        )
-    ):
-        names.setdefault(order_id, {})[step_id] = StepName(*name)
-    return [_left_out_line(row, names.get(row[-1], {})) for row in rows]
-
-
-def _left_out_line(row: Any, step_names: Mapping[int, StepName]) -> LeftOutLine:
-    order_id, title, name_zh, name_en, cause, detail, ways_out, _row_id = row
-    return LeftOutLine(
-        order_id=order_id,
-        order_title=title,
-        organisation_zh=name_zh,
-        organisation_en=name_en,
-        cause=cause,
-        detail=detail,
-        ways_out=ways_out,
-        step_names=step_names,
-    )

@@ -134,6 +134,21 @@ def broken_by_publication(state: PlanState, *, ready: int) -> Iterator[Violation
         )
 
 
+def broken_by_forcing(state: PlanState, *, forcible: bool) -> Iterator[Violation]:
+    """Yield what speaks against asking what forcing an order in would displace."""
+    if state not in OPEN:
+        yield _closed()
+    elif not forcible:
+        yield Violation(
+            "not_forcible",
+            _(
+                "No other order stands in its way: what its reason says must be mended"
+                " first."
+            ),
+            "order",
+        )
+
+
 def publication_asked() -> Violation:
     """Return what speaks against asking twice."""
     return Violation(

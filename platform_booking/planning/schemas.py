@@ -2,9 +2,11 @@
 
 from marshmallow import Schema, fields, validate
 
+from platform_booking.planning.forced import STATES
 from platform_booking.planning.models import JobRequest
-from platform_booking.planning.queries import LeftOutLine
+from platform_booking.planning.reasons import ReasonLine
 from platform_booking.planning.states import ApprovalState, Change, PlanState
+from platform_booking.planning.wording import forcing, sentences
 from platform_booking.web.i18n import named
 from platform_booking.web.paging import PageArgs
 from platform_booking.web.schemas import Choice, Day, Instant, Named, StrictSchema, Text
@@ -108,6 +110,9 @@ class PlanDetailSchema(PlanSchema):
 
     approvals = fields.List(fields.Nested(ApprovalSchema))
     counts = fields.Nested(CountsSchema)
+    late = fields.Integer(
+        metadata={"description": "of those placed, after the date wished for"}
+    )
     fates = fields.Nested(
         FatesSchema,
         allow_none=True,
@@ -176,27 +181,108 @@ class WayOutSchema(Schema):
     ends_at = fields.String()
 
 
-class LeftOutSchema(Schema):
-    """One order that the plan leaves out, why, and what would bring it in."""
+class ReasonSchema(Schema):
+    """Why an order is left out or late, and what would help; never whose is in the way."""
 
-    order = fields.UUID(attribute="order_id")
-    title = fields.String(attribute="order_title")
-    organisation = Named("organisation")
-    cause = fields.String()
+    cause = fields.String(required=True)
     why = fields.Function(lambda line: line.detail.get("why"), allow_none=True)
+    late_min = fields.Integer(
+        required=True,
+        metadata={"description": "minutes after the date wished for; 0: left out"},
+    )
     blocked = fields.Method("get_blocked", metadata={"type": "array"})
     ways_out = fields.Method("get_ways_out", metadata={"type": "array"})
+    sentences = fields.Function(
+        sentences,
+        required=True,
+        metadata={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "all of it in words, in the language of Accept-Language",
+        },
+    )
 
-    def get_blocked(self, line: LeftOutLine) -> list[dict[str, object]]:
+    def get_blocked(self, line: ReasonLine) -> list[dict[str, object]]:
         """Return what is in the way."""
         found: list[dict[str, object]] = BlockedSchema(many=True).dump(
             line.detail.get("blocked", [])
         )
         return found
 
-    def get_ways_out(self, line: LeftOutLine) -> list[dict[str, object]]:
+    def get_ways_out(self, line: ReasonLine) -> list[dict[str, object]]:
         """Return the ways out, each step by its name."""
         called = {step_id: named(name) for step_id, name in line.step_names.items()}
         told = [{**way, "step": called.get(way["step"])} for way in line.ways_out]
         found: list[dict[str, object]] = WayOutSchema(many=True).dump(told)
         return found
+
+
+class LeftOutSchema(ReasonSchema):
+    """One order that the plan leaves out, why, and what would bring it in."""
+
+    order = fields.UUID(attribute="order_id")
+    title = fields.String(attribute="order_title")
+    organisation = Named("organisation")
+
+
+class LateSchema(LeftOutSchema):
+    """One order that the plan places after the date wished for, and why not before."""
+
+
+class OrderReasonsSchema(Schema):
+    """What the newest plan says of an order that it leaves out or places late."""
+
+    left_out = fields.Nested(ReasonSchema, allow_none=True, required=True)
+    late = fields.Nested(ReasonSchema, allow_none=True, required=True)
+
+
+class DisplacedSchema(Schema):
+    """An order that would give way."""
+
+    order = fields.UUID(attribute="order_id", required=True)
+    title = fields.String(attribute="order_title", required=True)
+    organisation = Named("organisation", required=True)
+    later_min = fields.Integer(
+        allow_none=True,
+        required=True,
+        metadata={"description": "minutes later, below 0 earlier; null: left out"},
+    )
+
+
+class ForcingAnswerSchema(Schema):
+    """What forcing an order in would displace: orders of one's platforms by name."""
+
+    answered_at = Instant(required=True)
+    starts_at = Instant(
+        allow_none=True,
+        required=True,
+        metadata={"description": "of the order itself; null: no way was found"},
+    )
+    ends_at = Instant(allow_none=True, required=True)
+    left_out = fields.List(fields.Nested(DisplacedSchema), required=True)
+    left_out_of_others = fields.Integer(required=True)
+    moved = fields.List(fields.Nested(DisplacedSchema), required=True)
+    moved_of_others = fields.Integer(required=True)
+    cost = fields.Integer(
+        required=True, metadata={"description": "value that the plan would lose"}
+    )
+    sentences = fields.Function(
+        forcing,
+        required=True,
+        metadata={
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "all of it in words, in the language of Accept-Language",
+        },
+    )
+
+
+class ForcingSchema(Schema):
+    """Where the question stands, and its answer."""
+
+    state = fields.String(
+        required=True,
+        validate=validate.OneOf(STATES),
+        metadata={"description": "done: the answer is there; failed: ask again"},
+    )
+    answer = fields.Nested(ForcingAnswerSchema, allow_none=True, required=True)

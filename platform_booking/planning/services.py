@@ -1,4 +1,7 @@
-"""What people do with a plan: ask for a night, approve or reject, ask for publication."""
+"""What people do with a plan: ask for a night, approve or reject, ask for publication.
+
+And ask what forcing an order in would displace.
+"""
 
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime
@@ -19,12 +22,13 @@ from platform_booking.errors import (
     NotFound,
     RulesBroken,
 )
-from platform_booking.planning import publication, queries, rules
+from platform_booking.orders.models import Order
+from platform_booking.planning import publication, queries, reasons, rules
 from platform_booking.planning.models import Approval, JobRequest, Plan
 from platform_booking.planning.states import LAPSED, OPEN, ApprovalState, PlanState
 from platform_booking.web.actor import Actor
 
-NIGHT, PUBLISH = "night", "publish"
+NIGHT, PUBLISH, FORCE = "night", "publish", "force"
 
 
 def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -> UUID:
@@ -164,6 +168,39 @@ def request_publication(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:
         if asked is None:
             raise RulesBroken(broken or [rules.publication_asked()])
         return asked
+
+
+def request_forcing(plan_id: UUID, order_id: UUID, *, actor: Actor, now: datetime) -> UUID:
+    """Ask what forcing an order into a plan would displace; return the request's id.
+
+    Who asks while the same question waits is given the request that is there.
+
+    Raises
+    ------
+    NotFound
+        If there is no such plan, or it neither leaves the order out nor places it late, as
+        far as the actor may see.
+    RulesBroken
+        If the plan is not open, or nobody stands in the order's way.
+    """
+    with transaction() as session:
+        plan = queries.plan(session, plan_id)
+        line = reasons.explained(session, plan.id, order_id)
+        if broken := list(rules.broken_by_forcing(plan.state, forcible=line.forcible)):
+            raise RulesBroken(broken)
+        order = session.scalar(sa.select(Order.id).filter_by(public_id=order_id))
+        subject = {"plan": plan.id, "order": order}
+        asked = _request(session, FORCE, subject, actor=actor, now=now)
+        return (
+            asked
+            or session.scalars(
+                sa.select(JobRequest.public_id).where(
+                    JobRequest.job == FORCE,
+                    JobRequest.subject == subject,
+                    JobRequest.finished_at.is_(None),
+                )
+            ).one()
+        )
 
 
 def close_undecided(*, now: datetime) -> tuple[int, ...]:

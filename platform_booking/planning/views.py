@@ -19,7 +19,15 @@ from flask_babel import gettext as _
 from platform_booking.clock import utcnow
 from platform_booking.db import db
 from platform_booking.errors import Forbidden, IllegalMove, NightRunning, RulesBroken
-from platform_booking.planning import counting, publication, queries, services, wording
+from platform_booking.planning import (
+    counting,
+    forced,
+    publication,
+    queries,
+    reasons,
+    services,
+    wording,
+)
 from platform_booking.planning.models import Plan
 from platform_booking.planning.schemas import request_state
 from platform_booking.planning.states import DECIDED, OPEN, ApprovalState, Change, PlanState
@@ -28,7 +36,8 @@ from platform_booking.web.actor import current_actor
 bp = Blueprint("plans", __name__, url_prefix="/plans")
 _ROWS, _PLANS = 200, 30
 _MOST = 1_000_000  # rows that a page may skip
-_SHOWN = {*(change.value for change in Change), "left_out"}
+_SHOWN = {*(change.value for change in Change), "left_out", "late"}
+_TOLD = {"left_out": reasons.left_out, "late": reasons.late}  # with a reason for each
 _FAILURES_SHOWN = timedelta(days=1)
 
 
@@ -85,9 +94,9 @@ def review(plan_id: UUID) -> ResponseReturnValue:
     if kind not in _SHOWN:
         kind = Change.NEW.value
     lines: list[queries.PlacementLine] = []
-    left: list[queries.LeftOutLine] = []
-    if kind == "left_out":
-        left, total = queries.left_out(session, plan.id, limit=_ROWS, offset=_offset())
+    told: list[reasons.ReasonLine] = []
+    if kind in _TOLD:
+        told, total = _TOLD[kind](session, plan.id, limit=_ROWS, offset=_offset())
     else:
         lines, total = queries.placements(
             session, plan.id, change=Change(kind), limit=_ROWS, offset=_offset()
@@ -99,7 +108,8 @@ def review(plan_id: UUID) -> ResponseReturnValue:
         plan=plan,
         kind=kind,
         lines=lines,
-        left=left,
+        told=told,
+        told_of=_TOLD,
         total=total,
         offset=_offset(),
         rows=_ROWS,
@@ -108,6 +118,7 @@ def review(plan_id: UUID) -> ResponseReturnValue:
         ready=is_open and len(publication.ready_parts(session, plan.id)),
         under_way=under_way,
         counts=counting.counts(session, plan.id),
+        late=counting.late(session, plan.id),
         fates=counting.fates(session, plan.id) if plan.state in DECIDED else None,
         by_platform=counting.by_platform(
             session,
@@ -182,6 +193,40 @@ def publish(plan_id: UUID) -> ResponseReturnValue:
     return redirect(url_for("plans.review", plan_id=plan_id))
 
 
+@bp.post("/<uuid:plan_id>/forcing/<uuid:order_id>")
+def force(plan_id: UUID, order_id: UUID) -> ResponseReturnValue:
+    """Ask what forcing an order in would displace."""
+    try:
+        services.request_forcing(plan_id, order_id, actor=current_actor(), now=utcnow())
+    except RulesBroken as fault:
+        _flash_all(fault)
+    return redirect(url_for("plans.forcing", plan_id=plan_id, order_id=order_id))
+
+
+@bp.get("/<uuid:plan_id>/forcing/<uuid:order_id>")
+def forcing(plan_id: UUID, order_id: UUID) -> ResponseReturnValue:
+    """Show why an order is left out or late, and what forcing it in would displace."""
+    plan = queries.plan(db.session(), plan_id)
+    line = reasons.explained(db.session(), plan.id, order_id)
+    return render_template(
+        "planning/forcing.html",
+        plan=plan,
+        line=line,
+        asked=forced.asked(db.session(), plan, order_id),
+        may_ask=plan.state in OPEN and line.forcible,
+        wording=wording,
+    )
+
+
+@bp.get("/<uuid:plan_id>/forcing/<uuid:order_id>/progress")
+def forcing_progress(plan_id: UUID, order_id: UUID) -> ResponseReturnValue:
+    """Tell whether the answer is there, for the page that waits for it."""
+    plan = queries.plan(db.session(), plan_id)
+    reasons.explained(db.session(), plan.id, order_id)
+    asked = forced.asked(db.session(), plan, order_id)
+    return jsonify(under_way="forcing" if asked.under_way else "", progress={})
+
+
 def _flash_all(fault: RulesBroken) -> None:
     for violation in fault.violations:
         flash(violation.message, "warning")
@@ -191,9 +236,13 @@ SEARCHED = frozenset({"no_start", "route_too_long", "full", "too_light"})
 """Causes for which ways out are looked for; what was overtaken waits for the night."""
 
 
-def order_reasons(order_id: int) -> dict[str, object] | None:
-    """Return why the newest plan left an order out, as sentences; None if it did not."""
-    line = queries.why_left_out(db.session(), order_id)
+def order_reasons(order_id: int, *, late: bool = False) -> dict[str, object] | None:
+    """Return why the newest plan left an order out, as sentences; None if it did not.
+
+    With `late`, why it places the order after the date wished for.
+    """
+    why = reasons.why_late if late else reasons.why_left_out
+    line = why(db.session(), order_id)
     if line is None:
         return None
     return {

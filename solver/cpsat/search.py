@@ -37,6 +37,7 @@ def solve_part(
     served: Mapping[str, int] = MappingProxyType({}),
     seed: int = 1,
     effort: float = 1.0,
+    seconds: float | None = None,
 ) -> Found | None:
     """Place the free jobs as well as possible beside all that the state holds.
 
@@ -54,6 +55,8 @@ def solve_part(
     effort : float
         Bound on the search in CP-SAT's deterministic time. With the same
         effort and seed the same part gives the same answer on any machine.
+    seconds : float | None
+        A bound by the clock on top; what it cuts short is not repeatable.
 
     Returns
     -------
@@ -85,6 +88,8 @@ def solve_part(
     parameters.num_workers = 1
     parameters.random_seed = seed
     parameters.max_deterministic_time = effort
+    if seconds is not None:
+        parameters.max_time_in_seconds = seconds
     parameters.linearization_level = 0
     parameters.cp_model_probing_level = 0
     parameters.symmetry_level = 0

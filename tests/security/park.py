@@ -34,8 +34,10 @@ from platform_booking.orders.asking import NewOrder, NewStep, as_data
 from platform_booking.orders.models import Order, StepBooking, StepLag
 from platform_booking.planning.models import (
     Approval,
+    Forcing,
     JobRequest,
     JobRun,
+    LateOrder,
     LeftOut,
     Night,
     PlacementRow,
@@ -430,6 +432,27 @@ def _propose(
                 quantity=1,
                 component=ord(firm),
                 change=Change.NEW,
+            ),
+            LateOrder(
+                plan_id=plan.id,
+                order_id=order.id,
+                organisation_id=order.organisation_id,
+                platform_ids=order.platform_ids,
+                late_min=60,
+                cause="not_moved",
+                detail={},
+                ways_out=[],
+            ),
+            Forcing(
+                plan_id=plan.id,
+                order_id=left.id,
+                platform_ids=left.platform_ids,
+                answered_at=utcnow(),
+                starts_at=at,
+                ends_at=at + timedelta(hours=1),
+                displaced=[order.id],
+                moved=[],
+                cost=1,
             ),
             LeftOut(
                 plan_id=plan.id,

@@ -184,11 +184,20 @@ RECIPES: dict[str, Recipe] = {
         plan_id="$plan",
     ),
     "POST plans.publish": asked(plan_id="$plan"),
+    "POST plans.force": asked(plan_id="$plan", order_id="@left_a"),
+    "GET plans.forcing": asked(
+        "firm title left_out", plan_id="$plan", order_id="@left_a"
+    ),
+    "GET plans.forcing_progress": asked(plan_id="$plan", order_id="@left_a"),
     "POST plans_api.run": asked(json={"night": _NIGHT}),
     "GET plans_api.index": asked(),
     "GET plans_api.show": asked(plan_id="$plan"),
     "GET plans_api.placements": asked("firm title step", plan_id="$plan"),
     "GET plans_api.left_out": asked("firm title left_out", plan_id="$plan"),
+    "GET plans_api.late": asked("firm title", plan_id="$plan"),
+    "POST plans_api.force": asked(plan_id="$plan", order_id="@left_a"),
+    "GET plans_api.forcing": asked("title", plan_id="$plan", order_id="@left_a"),
+    "GET reasons_api.of_order": asked("left_out", order_id="@left_a"),
     "POST plans_api.approve": asked(
         json={"platforms": ["$platform_1_code"]}, guarded=True, plan_id="$plan"
     ),

@@ -37,7 +37,7 @@ PARKS_OWN = {
 }  # fmt: skip
 OWN_MEMBERS = {"api_token", "feed", "idempotency_key", "member_role"}
 UNREADABLE = {"one_time_token"}
-NOT_THE_FIRMS = {"kiosk"}
+NOT_THE_FIRMS = {"kiosk", "forcing"}
 NOT_THE_PARKS = {"feed", "one_time_token", "idempotency_key", "notice"}
 
 Row = dict[str, Any]

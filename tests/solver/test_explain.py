@@ -8,7 +8,7 @@ import pytest
 
 from solver.allocation import Cause, Reason, Relaxation
 from solver.check import broken_rules
-from solver.explain import apply, reasons
+from solver.explain import apply, late_reasons, reasons
 from solver.greedy import by_priority, list_schedule
 from solver.options import Options
 from solver.problem import (
@@ -405,3 +405,75 @@ def test_a_solve_gives_a_reason_for_every_job_left_out() -> None:
     placed = {p.job for p in plan.placements}
     assert {r.job for r in plan.reasons} == {j.id for j in problem.jobs} - placed
     assert any(r.ways_out for r in plan.reasons)
+
+
+def late_job(*steps: Step, due: int) -> Job:
+    return make_job("late", *steps, due=due, late_cost=1, deadline=40)
+
+
+def late_of(problem: Problem, *placements: Placement) -> list[tuple[str, int, Cause]]:
+    found = late_reasons(problem, placements, limit=None)
+    return [(one.reason.job, one.slots, one.reason.cause) for one in found]
+
+
+def test_a_job_that_comes_late_learns_what_stood_in_its_way_in_time() -> None:
+    problem = beside(
+        late_job(due=14),
+        make_job("twin", make_step(make_alternative(), make_alternative("other"))),
+        resources=[make_resource(), make_resource("other")],
+    )
+
+    (late,) = late_reasons(problem, [TAKEN, Placement("late", 0, 0, 10, 20)], limit=None)
+
+    assert (late.slots, late.reason.cause, late.reason.step) == (6, Cause.FULL, 0)
+    # Its own stay from 10 on is not in its own way.
+    assert [(b.interval, b.occupant) for b in late.reason.blocked] == [
+        ((0, 10), "placement")
+    ]
+    # A later deadline would not bring it in by its due date; the other tool does.
+    assert ways(late.reason) == [(Relaxation.OTHER_RESOURCE, 0)]
+    assert late.reason.ways_out[0].placements == (Placement("late", 0, 1, 0, 10),)
+
+
+def test_a_job_that_cannot_be_in_time_even_in_an_empty_park_is_told_so() -> None:
+    shut = make_problem(late_job(due=14), resources=[make_resource(opens=[(5, 40)])])
+    route = make_problem(late_job(make_step(), make_step(), due=14))
+
+    assert late_of(shut, Placement("late", 0, 0, 5, 15)) == [("late", 1, Cause.NO_START)]
+    stands = (Placement("late", 0, 0, 0, 10), Placement("late", 1, 0, 10, 20))
+    assert late_of(route, *stands) == [("late", 6, Cause.ROUTE_TOO_LONG)]
+
+
+def test_a_job_that_could_be_in_time_is_told_that_the_plan_left_it_there() -> None:
+    problem = make_problem(late_job(due=14))
+
+    assert late_of(problem, Placement("late", 0, 0, 9, 19)) == [
+        ("late", 5, Cause.NOT_MOVED)
+    ]
+
+
+def test_the_costliest_delay_is_told_first_and_who_is_in_time_not_at_all() -> None:
+    jobs = [
+        make_job(n, make_step(make_alternative(n)), due=due, late_cost=cost, deadline=40)
+        for n, due, cost in (("a", 8, 1), ("b", 8, 3), ("c", 10, 9), ("d", 9, 1))
+    ]
+    problem = make_problem(*jobs, resources=[make_resource(n) for n in "abcd"])
+
+    found = late_of(problem, *(Placement(n, 0, 0, 0, 10) for n in "abcd"))
+
+    assert [name for name, _, _ in found] == ["b", "a", "d"]
+
+
+def test_reasons_of_late_jobs_leave_the_park_as_it_was() -> None:
+    problem = contended(Random(7))
+    plan = list_schedule(problem, by_priority)
+
+    late = late_reasons(problem, plan, limit=None)
+
+    dues = {j.id: j.due for j in problem.jobs}
+    assert len(late) > 3
+    for one in late:
+        alone = late_reasons(problem, plan, limit=None)
+        assert one in alone
+        for way in one.reason.ways_out:
+            assert max(p.end for p in way.placements) <= dues[one.reason.job]

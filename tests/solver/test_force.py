@@ -2,12 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
+
+from solver import force
 from solver.check import broken_rules
 from solver.force import forced
 from solver.greedy import by_job, by_priority, list_schedule
 from solver.options import Options
 from solver.problem import Placement
 from solver.solve import solve
+from solver.value import value_of
 from tests.solver.factories import (
     make_alternative,
     make_job,
@@ -95,4 +99,24 @@ def test_the_park_with_a_job_forced_in_breaks_no_rule() -> None:
         gone = {job.id, *found.displaced, *found.moved}
         rest = [p for p in plan if p.job not in gone]
         assert not list(broken_rules(problem, [*rest, *found.placements]))
+        assert set(rest) | set(found.placements) <= set(found.plan)
+        assert by_job(found.plan).keys() == placed.keys() - {*found.displaced} | {job.id}
+        assert not list(broken_rules(problem, found.plan))
+        assert found.cost == value_of(problem, plan) - value_of(problem, found.plan)
     assert tried == 3
+
+
+def test_when_the_cheapest_do_not_make_room_those_in_the_place_give_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # d must lie in slots 0 to 10, where a stands; c, the cheapest, stands from 10 to 20,
+    # and there is room in the search for one of them.
+    monkeypatch.setattr(force, "SIZE", 2)
+    d = make_job("d", make_step(windows=[(0, 10)]), value=5, deadline=30)
+    jobs = [make_job("a", value=20, deadline=20), make_job("c", value=1, deadline=20), d]
+    plan = (Placement("a", 0, 0, 0, 10), Placement("c", 0, 0, 10, 20))
+
+    found = forced(make_problem(*jobs), plan, d)
+
+    assert found is not None
+    assert (found.displaced, found.cost) == (("a",), 20 - 5)
