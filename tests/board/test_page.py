@@ -411,8 +411,8 @@ def test_without_scripts_the_table_is_offered(
 
     plain.get_by_role("button", name="Show as table").click()
 
+    expect(plain.get_by_role("heading", name="Board as table")).to_have_count(1)
     assert "as=table" in plain.url
-    assert plain.get_by_role("heading", name="Board as table").count() == 1
     context.close()
 
 
