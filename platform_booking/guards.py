@@ -32,7 +32,7 @@ WALLED = (
     "occurrence", "series", "usage", "waiting", "quota", "feed", "kiosk", "late_order",
     "forcing",
 )  # fmt: skip
-REVISION = "0005"
+REVISION = "0006"
 """The schema that this code is written for; `migrations/.current-head` says the same."""
 
 _TRIAL = sa.text(

@@ -25,6 +25,7 @@ from solver.options import Progress
 
 group = Commands("plan", help="Nightly plans.")
 
+_POINT = 0.01  # of a night's unit of value. Source: DECISIONS 15
 _TENTHS = 10  # of a second: the unit of the bar
 _SECONDS_BETWEEN_LINES = 5.0
 _SEARCH = ("greedy", "improve")
@@ -132,6 +133,20 @@ def problem(night: date, to: Path) -> None:
     except BadFile as fault:
         raise click.ClickException(str(fault)) from None
     click.echo(f"{to}: the night {night}, for: python -m solver solve {to} -o plan.json")
+
+
+@group.command("scarce")
+@click.option("--night", callback=_night, required=True)
+@click.option("--most", default=20, show_default=True, help="Lines to show.")
+def scarce(night: date, most: int) -> None:
+    """Show the days on which a resource was scarcest, and what one hour more was worth."""
+    with _as_job():
+        plan, kept = _kept(night)
+    hour = 60 / plan.slot_minutes * _POINT
+    zone = current_app.config["SETTINGS"].zone
+    for code, start, _end, price in sorted(kept.prices, key=lambda p: -p[3])[:most]:
+        day = datetime.fromisoformat(start).astimezone(zone).date()
+        click.echo(f"{code:<14} {day}  one hour more: {price * hour:,.1f} points")
 
 
 def summary(outcome: Outcome) -> list[str]:

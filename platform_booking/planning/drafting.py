@@ -123,7 +123,12 @@ def keep(session: Session, plan_id: int, draft: Draft, *, now: datetime) -> Outc
     left_out = _leave_out(session, plan, draft, overtaken, now=now)
     _say_who_is_late(session, plan, draft, placed=set(placed))
     session.add(
-        PlanProblem(plan_id=plan.id, content=draft.problem, problem_hash=draft.problem_hash)
+        PlanProblem(
+            plan_id=plan.id,
+            content=draft.problem,
+            problem_hash=draft.problem_hash,
+            prices=explaining.prices(draft.allocation.prices, draft.snapshot),
+        )
     )
     audit.record(
         session,

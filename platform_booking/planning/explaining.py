@@ -1,9 +1,10 @@
 """The solver's reasons as pages and the API keep them: instants, codes, nobody's name."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from platform_booking.planning.snapshot import Snapshot
-from solver.allocation import Reason, Relaxation, WayOut
+from solver.allocation import Reason, Relaxation, ShadowPrice, WayOut
 
 
 def detail(reason: Reason, snapshot: Snapshot) -> dict[str, Any]:
@@ -21,6 +22,20 @@ def detail(reason: Reason, snapshot: Snapshot) -> dict[str, Any]:
             for b in reason.blocked
         ],
     }
+
+
+def prices(found: Iterable[ShadowPrice], snapshot: Snapshot) -> list[list[Any]]:
+    """Return where time is scarce, ready for JSON: resource, from, to, value of a slot."""
+    grid = snapshot.park.grid
+    return [
+        [
+            p.resource,
+            grid.at(p.interval[0]).isoformat(),
+            grid.at(p.interval[1]).isoformat(),
+            p.price,
+        ]
+        for p in found
+    ]
 
 
 def ways_out(reason: Reason, snapshot: Snapshot) -> list[dict[str, Any]]:

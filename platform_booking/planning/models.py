@@ -67,6 +67,7 @@ class PlanProblem(Model):
     plan_id: Mapped[int] = mapped_column(sa.ForeignKey("plan.id"), primary_key=True)
     content: Mapped[bytes]  # JSON of solver.formats, zlib
     problem_hash: Mapped[str]
+    prices: Mapped[list[Any]]  # where time was scarce: [resource, from, to, value a slot]
 
 
 class PlacementRow(Model):

@@ -5,7 +5,7 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +20,8 @@ from platform_booking.planning import claims, cli
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Plan
 from platform_booking.planning.states import PlanState
+from solver.allocation import ShadowPrice
+from solver.bounds import Proof
 from solver.formats.json_format import read_problem
 from tests.factories import make_order, make_resource, writing
 from tests.planning.nights import HOUR, ZONE, approve_all, bookings_of
@@ -149,6 +151,23 @@ def test_a_kept_night_is_written_for_the_solver_alone(
     assert "cannot be written" in refused(
         run(app, "problem", "--night", tonight, "-o", nowhere)
     )
+
+
+def test_a_kept_night_tells_where_time_was_scarce(
+    app: Flask, tonight: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # One night's proof, as of a crowded park: five-minute slots, hundredths of a point.
+    prices = (ShadowPrice("OVEN", (0, 288), 1.5), ShadowPrice("SAW", (288, 576), 25.0))
+    monkeypatch.setattr("solver.solve.proof", lambda *_, **__: Proof(600, prices))
+    orders_for_one_place()
+    run(app, "run", "--night", tonight, "--waves", "0")
+    tomorrow = date.fromisoformat(tonight) + timedelta(days=1)
+    assert run(app, "scarce", "--night", tonight).output.splitlines() == [
+        f"SAW            {tomorrow}  one hour more: 3.0 points",
+        f"OVEN           {tonight}  one hour more: 0.2 points",
+    ]
+    dearest = run(app, "scarce", "--night", tonight, "--most", "1").output
+    assert dearest.count("\n") == 1
 
 
 def test_what_cannot_be_done_is_told_in_a_sentence(app: Flask, tonight: str) -> None:

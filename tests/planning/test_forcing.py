@@ -282,7 +282,9 @@ def test_a_question_that_fails_says_so_and_may_be_asked_again(
     assert "The answer came to nothing." in page
     assert "Find out" in page
     with writing() as session:
-        session.add(PlanProblem(plan_id=plan.row_id, content=content, problem_hash=""))
+        session.add(
+            PlanProblem(plan_id=plan.row_id, content=content, problem_hash="", prices=[])
+        )
     operator.submit(address(plan))
     assert answer(app) == 1
     assert "would be left out" in shown(operator, address(plan))
