@@ -97,12 +97,13 @@ def demo(var: Path, *options: str, port: int = 0, **environ: str) -> Iterator[De
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Demo]:
     """A data folder after a first start that Ctrl-C has ended, and what was said."""
     parent = tmp_path_factory.mktemp("demo")
-    for folder in (parent, parent.parent, parent.parent.parent):
+    for folder in (parent, *parent.parents):
         if folder.stat().st_uid == os.geteuid():
             folder.chmod(folder.stat().st_mode | 0o011)  # the server's user passes through
     var = parent / "var"
     with demo(var) as running:
         running.read_until(LAST_LINE)
+        assert not (var / "WHERE").exists()  # nothing may lie about when the tests are over
         started = offspring(running.process.pid)
         assert len(started) > 8  # PostgreSQL, gunicorn and its workers, the scheduler
         assert running.end(signal.SIGINT) == 0
