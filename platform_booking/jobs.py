@@ -59,7 +59,7 @@ from platform_booking.notices.outbox import tell
 from platform_booking.orders.displacing import free_the_rest
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
-from platform_booking.planning import forcing, nightly, publication, services
+from platform_booking.planning import apart, forcing, nightly, publication, services
 from platform_booking.planning.models import JobRequest, JobRun, Plan
 from platform_booking.planning.states import PlanState
 from platform_booking.waitlist.offering import Watch, tend
@@ -94,6 +94,7 @@ def run_night(
             now=utcnow(),
             settings=settings,
             should_stop=should_stop,
+            solve=apart.solve,
             scheduled_at=last_due(utcnow(), settings),
         )
     except (NightRunning, NightStopped):
@@ -445,7 +446,11 @@ def _serve(
     if request.job == services.NIGHT:
         night = date.fromisoformat(request.subject["night"])
         outcome = nightly.run(
-            night, now=utcnow(), settings=settings, should_stop=should_stop
+            night,
+            now=utcnow(),
+            settings=settings,
+            should_stop=should_stop,
+            solve=apart.solve,
         )
         return f"{outcome.placed} of {outcome.asked} placed"
     if request.job == services.FORCE:

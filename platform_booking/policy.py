@@ -162,11 +162,16 @@ POLICY: dict[str, Permission] = {
     "plans.force": allow(
         *STAFF, action="plan.force", relation=Relation.OPERATED, writes=True
     ),
+    "plans.finish": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
+    "plans.events": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans.forcing": allow(*STAFF, action="plan.force", relation=Relation.OPERATED),
     "plans.forcing_progress": allow(
         *STAFF, action="plan.force", relation=Relation.OPERATED
     ),
     "plans_api.run": allow(*STAFF, action="plan.run", relation=Relation.NONE, writes=True),
+    "plans_api.finish": allow(
+        *STAFF, action="plan.run", relation=Relation.NONE, writes=True
+    ),
     "plans_api.request_state": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.index": allow(*STAFF, action="plan.read", relation=Relation.NONE),
     "plans_api.show": allow(*STAFF, action="plan.read", relation=Relation.NONE),

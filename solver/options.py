@@ -28,4 +28,5 @@ class Options:
     bound: bool = True
     explain: int | None = None  # jobs left out to look for ways out for; None for all
     on_progress: Callable[[Progress], None] | None = None
-    should_stop: Callable[[], bool] | None = None
+    should_stop: Callable[[], bool] | None = None  # end at once, without bound
+    enough: Callable[[], bool] | None = None  # improve no more: bound and reasons, and end

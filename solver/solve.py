@@ -139,6 +139,10 @@ class _Reporter:
     def stopped(self) -> bool:
         return self._options.should_stop is not None and self._options.should_stop()
 
+    @property
+    def enough(self) -> bool:
+        return self._options.enough is not None and self._options.enough()
+
 
 def _seeds(
     problem: Problem,
@@ -181,7 +185,7 @@ def _improve(
     with Crew(problem, workers=options.workers, executor=executor) as crew:
         search = Search(problem, seed_plan, crew=crew, seed=options.seed, keep_placed=keep)
         longest = 0.0
-        while not search.done and not report.stopped:
+        while not (search.done or report.stopped or report.enough):
             began = report.seconds
             if options.waves is None and began + longest > options.seconds:
                 break

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.browser
 ROLES = ("anonymous", "engineer_a", "admin_a", "operator_1", "park", "kiosk_1")
 NOT_PAGES = (
     "static", "bootstrap.static", "web.healthz", "web.readyz", "api-docs.openapi_json",
-    "swagger_ui.show", "board.feed", "usage.sheet", "plans.progress", "plans.forcing_progress",
+    "swagger_ui.show", "board.feed", "usage.sheet", "plans.progress", "plans.events",
+    "plans.forcing_progress",
     "feeds.calendar", "exchange.download",
 )  # fmt: skip
 # Views of pages that an address of its own opens; `$name` is an id of the park.

@@ -133,6 +133,7 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
     what = str(notice.payload.get("resource") or notice.payload.get("title") or "")
     if line is not None:
         what = named(line.resource)
+    night = str(notice.payload.get("night", ""))
     told: dict[str, Callable[[], str]] = {
         "booking.made": lambda: _("Booked: %(what)s", what=what),
         "booking.moved": lambda: _("Moved: %(what)s", what=what),
@@ -171,6 +172,10 @@ def _subject(notice: Notice, line: BookingLine | None) -> str:
         "order.submitted": lambda: _("Your order has been handed in"),
         "order.amended": lambda: _("Your order has been changed"),
         "order.withdrawn": lambda: _("Your order has been withdrawn"),
+        "plan.waiting": lambda: _("A plan waits for your approval: %(what)s", what=night),
+        "plan.failed": lambda: _(
+            "The night has no plan, what was in force stays: %(what)s", what=night
+        ),
         "request.failed": lambda: _("What you asked for could not be done"),
     }
     if notice.kind in told:
@@ -197,6 +202,8 @@ def _facts(notice: Notice, line: BookingLine | None, base: str) -> list[str]:
         address = f"{base}/"
         if "order" in notice.payload:
             address = f"{base}/orders/{notice.payload['order']}"
+        elif "plan" in notice.payload:
+            address = f"{base}/plans/{notice.payload['plan']}"
         elif "waiting" in notice.payload:
             address = f"{base}/waiting"
         return [_("More on this page:"), address]

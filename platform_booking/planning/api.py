@@ -178,6 +178,14 @@ def reject(body: dict[str, Any], plan_id: UUID) -> dict[str, Any]:
     return _decide(body, plan_id, approve=False)
 
 
+@bp.post("/<uuid:plan_id>/finish")
+@idempotent
+@bp.response(202, schemas.RequestSchema)
+def finish(plan_id: UUID) -> dict[str, Any]:
+    """Ask a running night to search no longer, and to keep the best that it has."""
+    return {"id": services.request_finish(plan_id, actor=current_actor(), now=utcnow())}
+
+
 @bp.post("/<uuid:plan_id>/publish")
 @idempotent
 @bp.response(202, schemas.RequestSchema)

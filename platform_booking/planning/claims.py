@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,11 +18,16 @@ from platform_booking.planning import queries, rules
 _log = logging.getLogger(__name__)
 
 
+FINISH = "finish"
+"""The request to search no longer and to keep the best: answered by the night itself."""
 _EXTEND = sa.text(
     "WITH kept AS (UPDATE night SET lease_until = now() + make_interval(secs => :lease)"
     " WHERE night = :night AND fence = :fence RETURNING 1)"
     " UPDATE plan SET progress = :progress WHERE id = :plan AND EXISTS (SELECT FROM kept)"
+    " RETURNING EXISTS (SELECT FROM job_request WHERE job = :finish"
+    " AND subject = jsonb_build_object('plan', plan.id) AND finished_at IS NULL)"
 ).bindparams(sa.bindparam("progress", type_=JSONB))
+_BEAT_SECONDS = 2.0  # at most: people watch the progress, and may have had enough
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +89,26 @@ def release(session: Session, mine: Claim) -> None:
     )
 
 
+def answer_finish(session: Session, plan_id: int, *, now: datetime) -> None:
+    """Close the requests to finish a plan, once its search is over."""
+    session.execute(
+        sa.text(
+            "UPDATE job_request SET finished_at = :now, outcome = 'finished' WHERE"
+            " job = :finish AND subject = jsonb_build_object('plan', CAST(:plan AS int))"
+            " AND finished_at IS NULL"
+        ),
+        {"plan": plan_id, "finish": FINISH, "now": now},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What a heartbeat has heard."""
+
+    lost: threading.Event  # the night was taken over: the search may stop
+    enough: threading.Event  # somebody wants the best that there is
+
+
 @contextmanager
 def heartbeat(
     engine: sa.Engine,
@@ -92,34 +117,36 @@ def heartbeat(
     plan_id: int,
     lease_seconds: int,
     progress: Callable[[], dict[str, Any]],
-) -> Iterator[threading.Event]:
+) -> Iterator[Signals]:
     """Extend the lease from a thread of its own while the solver searches.
 
-    Yields an event that is set when the night was taken over: the search may stop. Each
-    beat borrows a connection for an instant; none is held in between.
+    Each beat borrows a connection for an instant; none is held in between.
     """
-    lost, done = threading.Event(), threading.Event()
+    heard, done = Signals(threading.Event(), threading.Event()), threading.Event()
 
     def beat() -> None:
-        while not done.wait(lease_seconds / 4):
+        while not done.wait(min(lease_seconds / 4, _BEAT_SECONDS)):
             try:
                 with engine.begin() as connection:
                     now = {**facts, "progress": progress()}
-                    kept = connection.execute(_EXTEND, now)
+                    kept = connection.execute(_EXTEND, now).one_or_none()
             except sa.exc.SQLAlchemyError:
                 _log.warning("the heartbeat of %s missed a beat", mine.night)
                 continue
-            if kept.rowcount == 0:
-                lost.set()
+            if kept is None:
+                heard.lost.set()
                 return
+            if kept[0]:
+                heard.enough.set()
 
     facts = {
         "night": mine.night, "fence": mine.fence, "lease": lease_seconds, "plan": plan_id,
+        "finish": FINISH,
     }  # fmt: skip
     thread = threading.Thread(target=beat, name=f"heartbeat-{mine.night}", daemon=True)
     thread.start()
     try:
-        yield lost
+        yield heard
     finally:
         done.set()
         thread.join()

@@ -22,7 +22,7 @@ from platform_booking.clock import utcnow
 from platform_booking.notices.outbox import Line, tell_all
 from platform_booking.orders.models import Order, Step
 from platform_booking.orders.states import OrderState, StepState
-from platform_booking.planning import explaining
+from platform_booking.planning import explaining, telling
 from platform_booking.planning.models import (
     CONTRADICTORY,
     OVERTAKEN,
@@ -119,6 +119,7 @@ def keep(session: Session, plan_id: int, draft: Draft, *, now: datetime) -> Outc
     platforms = sorted(set().union(*parts.values()))
     session.add_all(Approval(plan_id=plan.id, platform_id=p) for p in platforms)
     plan.approve_until = now + _approval_time(session, platforms)
+    tell_all(session, telling.waiting(session, plan, platforms), now=now)
     _place_steps(session, placed)
     left_out = _leave_out(session, plan, draft, overtaken, now=now)
     _say_who_is_late(session, plan, draft, placed=set(placed))

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime
 from functools import partial
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -25,7 +24,10 @@ from platform_booking.clock import utcnow
 from platform_booking.config import Settings
 from platform_booking.db import db, transaction
 from platform_booking.errors import BookingError, IllegalMove, NightFailed, NightStopped
-from platform_booking.planning import claims, drafting
+from platform_booking.notices.outbox import tell_all
+from platform_booking.planning import claims, drafting, telling
+from platform_booking.planning.apart import SolverDied
+from platform_booking.planning.course import Course
 from platform_booking.planning.drafting import Outcome
 from platform_booking.planning.models import Night, Plan, PlanProblem
 from platform_booking.planning.snapshot import read
@@ -213,40 +215,48 @@ def _solve(
         from solver.solve import solve as solver_solve  # noqa: PLC0415
 
         solve = solver_solve
-    latest: dict[str, Any] = {}
-    tell_caller, told_to_stop = options.on_progress, options.should_stop or _go_on
-
-    def report(progress: Progress) -> None:
-        latest.update(
-            phase=progress.phase,
-            wave=progress.wave,
-            waves=progress.waves,
-            value=progress.value,
-            bound=progress.bound,
-            seconds=round(progress.seconds, 1),
-        )
-        if tell_caller is not None:
-            tell_caller(progress)
+    course = Course(options)
+    told_to_stop = options.should_stop or _go_on
 
     def stop() -> bool:
-        return lost.is_set() or told_to_stop()
+        return heard.lost.is_set() or told_to_stop()
 
     with claims.heartbeat(
         db.engines["job"],
         mine,
         plan_id=plan_id,
         lease_seconds=settings.lease_seconds,
-        progress=lambda: dict(latest),
-    ) as lost:
-        watched = replace(options, on_progress=report, should_stop=stop)
+        progress=course.told,
+    ) as heard:
+        watched = replace(
+            options,
+            on_progress=course.report,
+            should_stop=stop,
+            enough=heard.enough.is_set,
+        )
         try:
             yardstick = list_schedule(problem, first_come_first_served)
-            allocation = solve(problem, watched)
+            try:
+                allocation = solve(problem, watched)
+            except SolverDied as death:
+                _log.error("%s: %s; once more, with less", mine.night, death)
+                allocation = solve(problem, _with_less(watched))
         except Exception as fault:
             _log.exception("the solver failed for %s", mine.night)
             raise NightFailed(f"{type(fault).__name__}: {fault}"[:500]) from fault
     _judge(problem, allocation)
     return allocation, yardstick
+
+
+def _with_less(options: Options) -> Options:
+    """Return how to search after a search died: half as long, one worker, no ways out."""
+    return replace(
+        options,
+        seconds=options.seconds / 2,
+        waves=None if options.waves is None else options.waves // 2,
+        workers=1,
+        explain=0,
+    )
 
 
 def _judge(problem: Problem, allocation: Allocation) -> None:
@@ -266,16 +276,21 @@ def _keep(
     with transaction() as session:
         claims.hold(session, mine)
         outcome = drafting.keep(session, plan_id, draft, now=now)
+        claims.answer_finish(session, plan_id, now=now)
         claims.release(session, mine)
         return outcome
 
 
 def _fail(plan_id: int, mine: claims.Claim, why: Failure) -> None:
-    """Say that the plan failed; what is in force stays in force."""
+    """Say that the plan failed, and raise the alarm; what is in force stays in force."""
     with transaction() as session:
-        session.execute(
+        plan = session.scalars(
             sa.update(Plan)
             .where(Plan.id == plan_id, Plan.state == PlanState.RUNNING)
             .values(state=PlanState.FAILED, finished_at=utcnow(), error=why)
-        )
+            .returning(Plan)
+        ).one_or_none()
+        if plan is not None and why is not Failure.STOPPED:  # that one begins again
+            tell_all(session, telling.failed(session, plan), now=utcnow())
+        claims.answer_finish(session, plan_id, now=utcnow())
         claims.release(session, mine)

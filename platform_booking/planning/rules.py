@@ -134,6 +134,12 @@ def broken_by_publication(state: PlanState, *, ready: int) -> Iterator[Violation
         )
 
 
+def broken_by_finish(state: PlanState) -> Iterator[Violation]:
+    """Yield what speaks against ending a search."""
+    if state is not PlanState.RUNNING:
+        yield Violation("not_running", _("Its search is over already."), "plan")
+
+
 def broken_by_forcing(state: PlanState, *, forcible: bool) -> Iterator[Violation]:
     """Yield what speaks against asking what forcing an order in would displace."""
     if state not in OPEN:

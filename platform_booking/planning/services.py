@@ -23,12 +23,13 @@ from platform_booking.errors import (
     RulesBroken,
 )
 from platform_booking.orders.models import Order
-from platform_booking.planning import publication, queries, reasons, rules
+from platform_booking.planning import claims, publication, queries, reasons, rules
 from platform_booking.planning.models import Approval, JobRequest, Plan
 from platform_booking.planning.states import LAPSED, OPEN, ApprovalState, PlanState
 from platform_booking.web.actor import Actor
 
 NIGHT, PUBLISH, FORCE = "night", "publish", "force"
+FINISH = claims.FINISH
 
 
 def request_night(night: date, *, actor: Actor, now: datetime, zone: ZoneInfo) -> UUID:
@@ -190,17 +191,27 @@ def request_forcing(plan_id: UUID, order_id: UUID, *, actor: Actor, now: datetim
             raise RulesBroken(broken)
         order = session.scalar(sa.select(Order.id).filter_by(public_id=order_id))
         subject = {"plan": plan.id, "order": order}
-        asked = _request(session, FORCE, subject, actor=actor, now=now)
-        return (
-            asked
-            or session.scalars(
-                sa.select(JobRequest.public_id).where(
-                    JobRequest.job == FORCE,
-                    JobRequest.subject == subject,
-                    JobRequest.finished_at.is_(None),
-                )
-            ).one()
-        )
+        return _request_once(session, FORCE, subject, actor=actor, now=now)
+
+
+def request_finish(plan_id: UUID, *, actor: Actor, now: datetime) -> UUID:
+    """Ask a night to improve its plan no more and keep the best; return the request's id.
+
+    The night answers within seconds, and then proves its bound and finds the reasons. Who
+    asks while that is asked already is given the request that is there.
+
+    Raises
+    ------
+    NotFound
+        If there is no such plan.
+    RulesBroken
+        If its search is over.
+    """
+    with transaction() as session:
+        plan = queries.plan(session, plan_id)
+        if broken := list(rules.broken_by_finish(plan.state)):
+            raise RulesBroken(broken)
+        return _request_once(session, FINISH, {"plan": plan.id}, actor=actor, now=now)
 
 
 def close_undecided(*, now: datetime) -> tuple[int, ...]:
@@ -251,6 +262,27 @@ def _close(session: Session, plan: Plan, *, late: bool, now: datetime) -> None:
         now=now,
     )
     audit.record(session, act=f"plan.{plan.state.value}", subject=f"plan {plan.public_id}")
+
+
+def _request_once(
+    session: Session,
+    job: str,
+    subject: Mapping[str, object],
+    *,
+    actor: Actor,
+    now: datetime,
+) -> UUID:
+    """Leave a request, or find the same one that is there already."""
+    return (
+        _request(session, job, subject, actor=actor, now=now)
+        or session.scalars(
+            sa.select(JobRequest.public_id).where(
+                JobRequest.job == job,
+                JobRequest.subject == subject,
+                JobRequest.finished_at.is_(None),
+            )
+        ).one()
+    )
 
 
 def _request(

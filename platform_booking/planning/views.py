@@ -1,16 +1,24 @@
 """Pages of plans: the list, and the review with approval and publication."""
 
+import json
+import threading
+import time
+from collections.abc import Iterator
 from datetime import date, timedelta
+from http import HTTPStatus
+from typing import Any
 from uuid import UUID
 
 from flask import (
     Blueprint,
+    Response,
     current_app,
     flash,
     jsonify,
     redirect,
     render_template,
     request,
+    stream_with_context,
     url_for,
 )
 from flask.typing import ResponseReturnValue
@@ -39,6 +47,9 @@ _MOST = 1_000_000  # rows that a page may skip
 _SHOWN = {*(change.value for change in Change), "left_out", "late"}
 _TOLD = {"left_out": reasons.left_out, "late": reasons.late}  # with a reason for each
 _FAILURES_SHOWN = timedelta(days=1)
+_STREAMS = threading.BoundedSemaphore(2)  # of a process's eight threads
+_STREAM_SECONDS = 8.0  # a service that ends waits no longer for its answers
+_LOOK_SECONDS = 1.0
 
 
 @bp.get("")
@@ -134,8 +145,53 @@ def review(plan_id: UUID) -> ResponseReturnValue:
 @bp.get("/<uuid:plan_id>/progress")
 def progress(plan_id: UUID) -> ResponseReturnValue:
     """Tell how far a running plan is, for the page that shows it."""
+    return jsonify(_progress(plan_id))
+
+
+@bp.get("/<uuid:plan_id>/events")
+def events(plan_id: UUID) -> ResponseReturnValue:
+    """Stream how far a running plan is, as server-sent events.
+
+    A stream keeps a thread busy: where too many watch already the page asks now and then.
+    """
+    first = _progress(plan_id)  # a plan that is not there is not found before it streams
+    if not _STREAMS.acquire(blocking=False):
+        return "", HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "2"}
+    answer = Response(
+        stream_with_context(_stream(plan_id, first)), mimetype="text/event-stream"
+    )
+    answer.headers["X-Accel-Buffering"] = "no"  # a proxy in front must not hold it back
+    answer.call_on_close(_STREAMS.release)
+    return answer
+
+
+def _stream(plan_id: UUID, told: dict[str, Any]) -> Iterator[str]:
+    """Yield an event for each change; end when all is told, or after a while."""
+    yield f"retry: 1000\ndata: {json.dumps(told)}\n\n"
+    until = time.monotonic() + _STREAM_SECONDS
+    while told["under_way"] and time.monotonic() < until:
+        time.sleep(_LOOK_SECONDS)
+        db.session.remove()  # a new transaction sees what is new
+        if (now := _progress(plan_id)) != told:
+            told = now
+            yield f"data: {json.dumps(told)}\n\n"
+
+
+def _progress(plan_id: UUID) -> dict[str, Any]:
     plan = queries.plan(db.session(), plan_id)
-    return jsonify(under_way=_under_way(plan), progress=plan.progress)
+    return {"under_way": _under_way(plan), "progress": plan.progress}
+
+
+@bp.post("/<uuid:plan_id>/finish")
+def finish(plan_id: UUID) -> ResponseReturnValue:
+    """Ask a running night to keep the best that it has."""
+    try:
+        services.request_finish(plan_id, actor=current_actor(), now=utcnow())
+    except RulesBroken as fault:
+        _flash_all(fault)
+    else:
+        flash(_("The search ends in a moment; then its bound and its reasons follow."))
+    return redirect(url_for("plans.review", plan_id=plan_id))
 
 
 def _under_way(plan: Plan) -> str:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from platform_booking.catalog.models import Outage, OutageKind
+from platform_booking.catalog.models import Outage, OutageKind, Platform
 from platform_booking.db import JOB, acting_as, db
 from platform_booking.embedded import Urls
 from platform_booking.errors import (
@@ -27,8 +27,10 @@ from platform_booking.notices.models import Notice
 from platform_booking.orders.models import Order, StepLag
 from platform_booking.orders.states import OrderState, StepState
 from platform_booking.planning import claims, nightly
+from platform_booking.planning.apart import SolverDied
 from platform_booking.planning.models import (
     Approval,
+    JobRequest,
     Night,
     Plan,
     PlanProblem,
@@ -48,6 +50,8 @@ from solver.problem import Placement, Problem
 from tests.factories import (
     MONDAY,
     add_step,
+    make_member,
+    make_operator,
     make_order,
     make_platform,
     make_recipe,
@@ -558,6 +562,82 @@ def test_a_night_that_fails_says_so_and_leaves_everything_as_it_was(
     assert (kept.id, kept.state) == (earlier.plan_id, PlanState.DRAFT)
     assert [step_states(o) for o in orders] == before
     assert run_night(app).placed == 1  # and may be run again at once
+
+
+def dying(times: int, seen: list[Options]) -> Callable[[Problem, Options], Allocation]:
+    """Return a search whose process is killed so many times."""
+
+    def solve(problem: Problem, options: Options) -> Allocation:
+        seen.append(options)
+        if len(seen) <= times:
+            raise SolverDied("the search ended with -9")
+        return quick_solve(problem, options)
+
+    return solve
+
+
+def test_a_search_that_dies_is_tried_once_more_with_less(app: Flask) -> None:
+    two_orders_for_one_place()
+    seen: list[Options] = []
+    outcome = run_night(app, solve=dying(1, seen), waves=None, seconds=100.0)
+    assert outcome.placed == 1
+    first, again = seen
+    assert (first.seconds, again.seconds) == (100.0, 50.0)
+    assert again.workers == 1
+
+
+def test_a_night_without_a_plan_raises_the_alarm_with_every_operator(app: Flask) -> None:
+    two_orders_for_one_place()
+    with writing() as session:
+        platform = make_platform(session)
+        operators = [make_operator(session, platform).id for _ in range(2)]
+        make_operator(session, platform, active=False)
+        make_member(session)
+    seen: list[Options] = []
+    with pytest.raises(NightFailed, match="-9"):
+        run_night(app, solve=dying(2, seen))
+    assert len(seen) == 2
+    assert told("plan.failed") == operators
+
+
+def test_operators_are_told_of_the_draft_that_waits_for_them(app: Flask) -> None:
+    first, _second = two_orders_for_one_place()
+    with writing() as session:
+        platform = session.get_one(Platform, first.platform_ids[0])
+        mine, _other = make_operator(session, platform), make_operator(session)
+        waits = mine.id
+    run_night(app)
+    assert told("plan.waiting") == [waits]
+
+
+def told(kind: str) -> list[int | None]:
+    """Return the members who were told something, in order."""
+    with writing() as session:
+        return list(
+            session.scalars(
+                sa.select(Notice.member_id).filter_by(kind=kind).order_by(Notice.member_id)
+            )
+        )
+
+
+def test_who_has_had_enough_gets_the_best_so_far(app: Flask) -> None:
+    two_orders_for_one_place()
+
+    def had_enough(_problem: Problem, options: Options) -> None:
+        assert options.enough is not None
+        assert not options.enough()
+        with writing() as session:
+            asked = JobRequest(
+                job="finish", subject={"plan": plans()[0].id}, requested_at=NOW
+            )
+            session.add(asked)
+        wait_for(options.enough)
+
+    assert run_night(app, solve=meanwhile(had_enough)).placed == 1
+    with writing() as session:
+        request = session.scalars(sa.select(JobRequest)).one()
+    assert request.finished_at is not None
+    assert (request.outcome, request.failed) == ("finished", False)
 
 
 def test_a_catalogue_that_contradicts_itself_fails_the_night(app: Flask) -> None:

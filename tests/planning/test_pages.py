@@ -46,13 +46,22 @@ def change(plan: Reviewed, **values: object) -> None:
 def test_a_search_is_watched_until_it_is_done(
     plan: Reviewed, live_url: str, seen: "Page"
 ) -> None:
-    report = {"phase": "improve", "wave": 2, "value": 12345, "seconds": 7.5, "bound": None}
+    report = {
+        "phase": "improve", "wave": 2, "value": 12345, "seconds": 7.5, "bound": None,
+        "rate": 1234.5, "left": 47.5,
+    }  # fmt: skip
     change(plan, state=PlanState.RUNNING, progress=report)
     seen.goto(f"{live_url}{plan.path}?lang=en")
     told = seen.get_by_role("status")
-    expect(told).to_have_text("Improving, 7.5 s; value so far 12,345", timeout=20_000)
-    change(plan, progress={**report, "phase": "explain", "seconds": 9})
-    expect(told).to_contain_text("Finding reasons and ways out, 9 s", timeout=20_000)
+    expect(told).to_have_text(
+        "Improving, 7.5 s; value so far 12,345; 1,235 more a second, 48 s to go",
+        timeout=20_000,
+    )
+    change(plan, progress={**report, "phase": "explain", "seconds": 9, "bound": 20000})
+    expect(told).to_have_text(
+        "Finding reasons and ways out, 9 s; value so far 12,345; proven bound 20,000",
+        timeout=20_000,
+    )
     change(plan, state=PlanState.DRAFT)
     expect(seen.get_by_role("button", name="Approve")).to_be_visible(timeout=20_000)
 

@@ -14,6 +14,7 @@ from platform_booking.planning.states import Failure, PlanState
 from tests.factories import add_step, make_order, make_resource, writing
 from tests.planning.nights import HOUR, ZONE
 from tests.planning.schedulers import Scheduler, wait_until
+from tests.processes import offspring, still_there
 
 
 def tonight() -> str:
@@ -79,7 +80,11 @@ def test_when_the_leader_is_killed_amid_a_night_another_takes_over(
     ask_for_tonight()
     wait_until(searching)
     assert not second.leads()
+    assert first.process is not None
+    searchers = offspring(first.process.pid)
+    assert len(searchers) >= 2  # the search and its worker
     first.kill()
+    wait_until(lambda: not still_there(searchers))
     wait_until(second.leads)
     wait_until(served)
     broken, kept = plans()

@@ -341,7 +341,9 @@ def test_a_plan_that_nobody_approved_lapses_at_its_deadline(morning: Morning) ->
     assert [step_states(o) for o in morning.orders] == [[StepState.WAITING]] * 2
     assert {w.cause for w in left_out_of(morning.row_id).values()} == {"not_approved"}
     with writing() as session:
-        told = session.scalars(sa.select(Notice.organisation_id)).all()
+        told = session.scalars(
+            sa.select(Notice.organisation_id).filter_by(kind="order.not_approved")
+        ).all()
     assert sorted(told) == sorted(o.organisation_id for o in morning.orders)
 
 

@@ -329,6 +329,31 @@ def test_a_running_plan_tells_how_far_it_is(plan: Reviewed, operator: Visitor) -
     }
 
 
+def set_running(plan: Reviewed, **progress: object) -> None:
+    with writing() as session:
+        row = session.get_one(Plan, plan.row_id)
+        row.state, row.progress = PlanState.RUNNING, progress
+
+
+def ended(operator: Visitor, plan: Reviewed) -> str:
+    return operator.submit(f"{plan.path}/finish", follow_redirects=True).text
+
+
+def test_a_search_is_ended_by_page_and_only_while_it_runs(
+    plan: Reviewed, operator: Visitor
+) -> None:
+    assert "Stop searching" not in shown(operator, plan.path)
+    operator.get(plan.path, query_string={"lang": "en"})
+    assert "Its search is over already." in ended(operator, plan)
+    set_running(plan)
+    assert "Stop searching, keep the best so far" in shown(operator, plan.path)
+    for _ in range(2):  # a second click asks for nothing new
+        assert "The search ends in a moment" in ended(operator, plan)
+    with writing() as session:
+        asked = session.scalars(sa.select(JobRequest).filter_by(job="finish")).one()
+    assert asked.subject == {"plan": plan.row_id}
+
+
 def test_a_plan_is_being_published_from_the_request_on(
     plan: Reviewed, operator: Visitor
 ) -> None:

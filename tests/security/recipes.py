@@ -179,6 +179,9 @@ RECIPES: dict[str, Recipe] = {
     "POST plans.run": asked(form={"night": _NIGHT}),
     "GET plans.review": asked("firm title step", plan_id="$plan"),
     "GET plans.progress": asked(plan_id="$plan"),
+    "GET plans.events": asked(plan_id="$plan"),
+    "POST plans.finish": asked(plan_id="$plan"),
+    "POST plans_api.finish": asked(plan_id="$plan"),
     "POST plans.decide": asked(
         form={"platform": "$platform_1_row", "verdict": "approve"}, guarded=True,
         plan_id="$plan",
